@@ -1,0 +1,1 @@
+"""The log: commits in, commits out, in order. It knows nothing of sessions."""

@@ -1,0 +1,79 @@
+"""Bytes to typed events and back, by name and version; old shapes are upcast on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from eventstore.commit import Event
+from eventstore.errors import UnknownEvent
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The data of one event type, which is called `NAME` in the log."""
+
+    NAME: ClassVar[str]
+
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+"""Turns the data of version n into the data of version n + 1; pure."""
+
+FIRST_VERSION: Final = 1
+
+
+class Codec:
+    """Encodes and decodes one vocabulary: a set of fact types with their upcasters.
+
+    `upcasters` maps (name, n) to the step from version n
+    to n + 1; today's version of a type is one more than its highest step. The order of types and
+    upcasters does not matter.
+    """
+
+    def __init__(
+        self,
+        types: Iterable[type[Fact]],
+        upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
+    ) -> None:
+        self._upcasters = dict(upcasters or {})
+        self._encoder = msgspec.json.Encoder()
+        self._names: dict[type, tuple[str, int]] = {}
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+        self._types: dict[str, type[Fact]] = {}
+        for struct in types:
+            name = struct.NAME
+            self._names[struct] = (name, self.version(name))
+            self._decoders[name] = msgspec.json.Decoder(struct)
+            self._types[name] = struct
+
+    def version(self, name: str) -> int:
+        """Today's version of the type called `name`."""
+        steps = [n for (known, n) in self._upcasters if known == name]
+        return max(steps, default=FIRST_VERSION - 1) + 1
+
+    def encode(self, fact: Fact) -> Event:
+        """The event that holds `fact` in today's shape; raises UnknownEvent."""
+        try:
+            name, version = self._names[type(fact)]
+        except KeyError:
+            raise UnknownEvent(type(fact).__name__) from None
+        return Event(name, version, msgspec.Raw(self._encoder.encode(fact)))
+
+    def decode(self, event: Event) -> Any:
+        """The fact in `event`, upcast to today's shape; raises UnknownEvent."""
+        decoder = self._decoders.get(event.type)
+        if decoder is None:
+            raise UnknownEvent(event.type)
+        today = self._names[self._types[event.type]][1]
+        if event.v == today:
+            return decoder.decode(event.data)
+        return self._upcast(event, today)
+
+    def _upcast(self, event: Event, today: int) -> Any:
+        if not FIRST_VERSION <= event.v < today:
+            raise UnknownEvent(f"{event.type} version {event.v}")
+        data: dict[str, Any] = msgspec.json.decode(event.data)
+        for version in range(event.v, today):
+            data = self._upcasters[event.type, version](data)
+        return msgspec.convert(data, self._types[event.type])

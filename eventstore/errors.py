@@ -1,0 +1,89 @@
+"""What can go wrong in the log.
+
+EventStoreError
+    Conflict              the stream is not where the caller expected it
+    CommitIdReused        the same commit id was appended before with other content
+    CommitTooLarge        one commit exceeds the size limit
+    LogBusy               the queue of the writer is full
+    LogClosed             the log was closed
+    StorageError
+        StorageFull       no room on the disk; reads go on
+        StorageUnavailable  the disk refuses writes; reads go on
+    LogLocked             another process writes this folder
+    LogFormatError        the file is not a log of a format this code reads
+    UnknownEvent          an event type or version that no codec knows
+    VaultError            a sealed value cannot be opened
+"""
+
+from __future__ import annotations
+
+from eventstore.commit import Position
+
+
+class EventStoreError(Exception):
+    """The log could not do what was asked."""
+
+    def __str__(self) -> str:
+        return " ".join((type(self).__doc__ or "").split()) + self._detail()
+
+    def _detail(self) -> str:
+        text = "; ".join(str(arg) for arg in self.args)
+        return f" ({text})" if text else ""
+
+
+class Conflict(EventStoreError):
+    """The stream is not where the caller expected it."""
+
+    def __init__(self, stream: str, expected: Position | None, actual: Position) -> None:
+        super().__init__(f"stream {stream}, expected {expected}, is at {actual}")
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
+
+
+class CommitIdReused(EventStoreError):
+    """The commit id was appended before with other content."""
+
+    def __init__(self, position: Position) -> None:
+        super().__init__(f"position {position}")
+        self.position = position
+
+
+class CommitTooLarge(EventStoreError):
+    """One commit exceeds the size limit of the log."""
+
+
+class LogBusy(EventStoreError):
+    """The queue of the log is full; try again."""
+
+
+class LogClosed(EventStoreError):
+    """The log is closed."""
+
+
+class StorageError(EventStoreError):
+    """The disk did not take the commit."""
+
+
+class StorageFull(StorageError):
+    """No room is left on the disk of the log."""
+
+
+class StorageUnavailable(StorageError):
+    """The disk of the log refuses writes."""
+
+
+class LogLocked(EventStoreError):
+    """Another process writes this folder."""
+
+
+class LogFormatError(EventStoreError):
+    """The file is not a log of a format this version reads."""
+
+
+class UnknownEvent(EventStoreError):
+    """The event type or version is not known."""
+
+
+class VaultError(EventStoreError):
+    """The sealed value cannot be opened."""

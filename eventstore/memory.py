@@ -1,0 +1,76 @@
+"""The oracle: a log in memory, as plain as can be, that every other log is compared with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from eventstore.commit import (
+    BODY_BYTES_MAX,
+    START,
+    Append,
+    Commit,
+    Position,
+    Recorded,
+    payload_bytes,
+    record,
+    same_content,
+)
+from eventstore.errors import CommitIdReused, CommitTooLarge, Conflict
+from eventstore.merkle import Tree, leaf_hash
+from eventstore.ports import Head, Listener
+
+
+class MemoryLog:
+    """An EventLog that forgets everything when it goes."""
+
+    def __init__(self, clock_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._clock_us = clock_us
+        self._log: list[Recorded] = []
+        self._heads: dict[str, Position] = {}
+        self._ids: dict[bytes, Position] = {}
+        self._tree = Tree()
+        self._listeners: list[Listener] = []
+
+    async def append(self, wish: Append) -> Commit:
+        """Append; raises Conflict, CommitIdReused or CommitTooLarge."""
+        if payload_bytes(wish) > BODY_BYTES_MAX:
+            raise CommitTooLarge(payload_bytes(wish))
+        if wish.commit_id in self._ids:
+            original = self._log[self._ids[wish.commit_id] - 1].commit
+            if same_content(wish, original):
+                return original
+            raise CommitIdReused(original.position)
+        head = self._heads.get(wish.stream, START)
+        if wish.expected is not None and wish.expected != head:
+            raise Conflict(wish.stream, wish.expected, head)
+        recorded = record(wish, Position(len(self._log) + 1), head, self._clock_us())
+        self._log.append(recorded)
+        self._heads[wish.stream] = self._ids[wish.commit_id] = recorded.commit.position
+        self._tree.append(leaf_hash(recorded.body))
+        for listener in self._listeners:
+            listener([recorded])
+        return recorded.commit
+
+    async def read(self, after: Position = START, limit: int = 1000) -> list[Recorded]:
+        """Up to `limit` commits after `after`."""
+        return self._log[after : after + limit]
+
+    async def read_stream(
+        self, stream: str, after: Position = START, limit: int = 1000
+    ) -> list[Recorded]:
+        """Up to `limit` commits of one stream after `after`."""
+        return [r for r in self._log[after:] if r.commit.stream == stream][:limit]
+
+    async def find(self, commit_id: bytes) -> Commit | None:
+        """The commit that was appended with `commit_id`."""
+        position = self._ids.get(commit_id)
+        return None if position is None else self._log[position - 1].commit
+
+    def head(self) -> Head:
+        """Size and root after the last commit."""
+        return Head("memory", Position(len(self._log)), self._tree.root())
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with every later batch."""
+        self._listeners.append(listener)

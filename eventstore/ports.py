@@ -1,0 +1,55 @@
+"""What the rest of the service asks of a log; the in-memory oracle and SQLite both give it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from eventstore.commit import START, Append, Commit, Position, Recorded
+
+Listener = Callable[[Sequence[Recorded]], None]
+"""Called in the order of positions, once per durable batch, before the appenders are answered."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The size of a log and the root of its tree; `epoch` names the log itself."""
+
+    epoch: str
+    size: Position
+    root: bytes
+
+
+class EventLog(Protocol):
+    """An append-only log of commits.
+
+    No reader sees position n + 1 before n. An answered append survives the crash of the process
+    and, where the disk keeps its word, of the machine.
+    """
+
+    async def append(self, wish: Append) -> Commit:
+        """Append durably; raises Conflict, CommitIdReused, StorageError, LogBusy, LogClosed."""
+        ...
+
+    async def read(self, after: Position = START, limit: int = 1000) -> list[Recorded]:
+        """Up to `limit` commits after `after`, without a gap, in order."""
+        ...
+
+    async def read_stream(
+        self, stream: str, after: Position = START, limit: int = 1000
+    ) -> list[Recorded]:
+        """Up to `limit` commits of one stream after `after`, in order."""
+        ...
+
+    async def find(self, commit_id: bytes) -> Commit | None:
+        """The commit that was appended with `commit_id`."""
+        ...
+
+    def head(self) -> Head:
+        """Size and root after the last durable commit."""
+        ...
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with every later batch."""
+        ...

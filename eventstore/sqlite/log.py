@@ -1,0 +1,143 @@
+"""The log on SQLite: one writer, a few readers, one process."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+import aiosqlite
+
+from eventstore.commit import START, Append, Commit, Position, Recorded, restore, restore_array
+from eventstore.errors import StorageError
+from eventstore.ports import Head, Listener
+from eventstore.sqlite.storage import QUERIES, lock, open_reader, open_writer, scalar, storage_error
+from eventstore.sqlite.writer import Writer
+
+FILE_NAME: Final = "log.db"
+READERS: Final = 2
+READ_MAX: Final = 10_000
+
+
+class SqliteLog:
+    """An EventLog in `folder`; made by `open`, ended by `close`."""
+
+    def __init__(
+        self,
+        writer: aiosqlite.Connection,
+        readers: Sequence[aiosqlite.Connection],
+        lock_file: IO[str],
+        *,
+        clock_us: Callable[[], int],
+        queue_max: int,
+    ) -> None:
+        self.epoch = ""
+        self._lock_file = lock_file
+        self._connection = writer
+        self._readers = readers
+        self._turn = 0
+        self._listeners: list[Listener] = []
+        self._writer = Writer(writer, clock_us=clock_us, publish=self._publish, queue_max=queue_max)
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        *,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        queue_max: int = 16_384,
+    ) -> SqliteLog:
+        """Open or make the log in `folder`; raises LogLocked, LogFormatError, StorageError."""
+        lock_file: IO[str] | None = None
+        opened: list[aiosqlite.Connection] = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock_file = lock(folder)
+            opened.append(await open_writer(folder / FILE_NAME))
+            opened.extend([await open_reader(folder / FILE_NAME) for _ in range(READERS)])
+            log = cls(opened[0], opened[1:], lock_file, clock_us=clock_us, queue_max=queue_max)
+            await log._start()
+        except BaseException as error:
+            for connection in opened:
+                await connection.close()
+            if lock_file is not None:
+                lock_file.close()
+            if isinstance(error, sqlite3.Error):
+                raise storage_error(error) from error
+            if isinstance(error, OSError):
+                raise StorageError(str(error)) from error
+            raise
+        return log
+
+    async def _start(self) -> None:
+        self.epoch = str(await scalar(self._connection, QUERIES["epoch"]))
+        await self._writer.load()
+        self._task = asyncio.create_task(self._writer.run(), name="log writer")
+
+    async def close(self) -> None:
+        """Write what is queued, then close; safe to call twice."""
+        if self._task is None:
+            return
+        self._writer.close()
+        task, self._task = self._task, None
+        try:
+            await task
+        finally:
+            for connection in (*self._readers, self._connection):
+                await connection.close()
+            self._lock_file.close()
+
+    async def append(self, wish: Append) -> Commit:
+        """Append durably; raises Conflict, CommitIdReused, StorageError, LogBusy, LogClosed."""
+        return await self._writer.submit(wish)
+
+    async def read(self, after: Position = START, limit: int = 1000) -> list[Recorded]:
+        """Up to `limit` commits after `after`, without a gap, in order."""
+        return await self._page("read", (after, min(limit, READ_MAX)))
+
+    async def read_stream(
+        self, stream: str, after: Position = START, limit: int = 1000
+    ) -> list[Recorded]:
+        """Up to `limit` commits of one stream after `after`, in order."""
+        return await self._page("read_stream", (stream, after, min(limit, READ_MAX)))
+
+    async def find(self, commit_id: bytes) -> Commit | None:
+        """The commit that was appended with `commit_id`."""
+        try:
+            body = await scalar(self._reader(), QUERIES["find"], (commit_id,))
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+        return restore(body).commit if isinstance(body, bytes) else None
+
+    def head(self) -> Head:
+        """Size and root after the last durable commit."""
+        tree = self._writer.tree
+        return Head(self.epoch, Position(tree.size), tree.root())
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with every later batch."""
+        self._listeners.append(listener)
+
+    @property
+    def failed(self) -> asyncio.Task[None] | None:
+        """The writer's task: when it ends before `close`, the log is broken."""
+        return self._task
+
+    def _publish(self, batch: Sequence[Recorded]) -> None:
+        for listener in self._listeners:
+            listener(batch)
+
+    def _reader(self) -> aiosqlite.Connection:
+        self._turn = (self._turn + 1) % len(self._readers)
+        return self._readers[self._turn]
+
+    async def _page(self, query: str, parameters: tuple[object, ...]) -> list[Recorded]:
+        try:
+            array = await scalar(self._reader(), QUERIES[query], parameters)
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+        return restore_array(array) if isinstance(array, bytes) else []

@@ -1,0 +1,50 @@
+-- head --
+SELECT coalesce(max(position), 0) FROM commits
+
+-- epoch --
+SELECT epoch FROM log WHERE id = 1
+
+-- start_log --
+INSERT INTO log (id, epoch, created_at) VALUES (1, ?, ?)
+
+-- nodes --
+SELECT node FROM commits WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position
+
+-- stream_heads --
+SELECT
+    first.name,
+    first.position,
+    (
+        SELECT last.position FROM commits AS last
+        WHERE last.stream = first.position ORDER BY last.previous DESC LIMIT 1
+    )
+FROM commits AS first
+WHERE first.name IN (SELECT value FROM json_each(?))
+
+-- read --
+-- One row for the whole page: every row that Python fetches costs a turn at the interpreter lock.
+SELECT '[' || group_concat(body, ',') || ']'
+FROM (SELECT body FROM commits WHERE position > ? ORDER BY position LIMIT ?)
+
+-- unread --
+SELECT body FROM commits WHERE position > ? ORDER BY position LIMIT ?
+
+-- read_stream --
+SELECT '[' || group_concat(body, ',') || ']'
+FROM (
+    SELECT body FROM commits
+    WHERE stream = (SELECT position FROM commits WHERE name = ?) AND previous >= ?
+    ORDER BY previous LIMIT ?
+)
+
+-- find --
+SELECT body FROM commits WHERE id = ?
+
+-- find_many --
+SELECT id, body FROM commits WHERE id IN
+
+-- checkpoint --
+PRAGMA wal_checkpoint(TRUNCATE)
+
+-- insert_commits --
+INSERT INTO commits (position, stream, previous, name, id, body, node)

@@ -1,0 +1,109 @@
+"""Opening the file of a log, and naming what a disk can do to it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+import uuid
+from pathlib import Path
+from typing import IO, Final
+
+import aiosqlite
+
+from eventstore.errors import (
+    LogFormatError,
+    LogLocked,
+    StorageError,
+    StorageFull,
+    StorageUnavailable,
+)
+from eventstore.sqlite.named import named_queries, sql_text
+
+PACKAGE: Final = "eventstore.sqlite"
+QUERIES: Final = named_queries(PACKAGE)
+APPLICATION_ID: Final = 0x73657373  # "sess"
+FORMAT: Final = 1
+
+# performance.md section 6: FULL costs little once batched; one connection writes and checkpoints,
+# so that the WAL-reset bug of SQLite before 3.51.3 cannot strike.
+_WRITER_PRAGMAS: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA cache_size = -65536;
+PRAGMA wal_autocheckpoint = 0;
+PRAGMA mmap_size = 0;
+PRAGMA trusted_schema = 0;
+PRAGMA busy_timeout = 0;
+"""
+
+
+def lock(folder: Path) -> IO[str]:
+    """Hold the folder for this process until the file is closed; raises LogLocked."""
+    handle = (folder / "lock").open("a+", encoding="ascii")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.seek(0)
+        owner = handle.read().strip() or "unknown"
+        handle.close()
+        raise LogLocked(f"{folder}, process {owner}") from None
+    handle.truncate(0)
+    handle.write(f"{os.getpid()}\n")
+    handle.flush()
+    return handle
+
+
+async def open_writer(path: Path) -> aiosqlite.Connection:
+    """The one connection that writes and checkpoints; makes the tables in a new file."""
+    connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=64)
+    try:
+        await connection.executescript(_WRITER_PRAGMAS)
+        await _ensure_schema(connection, path)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def open_reader(path: Path) -> aiosqlite.Connection:
+    """A connection that cannot write."""
+    connection = await aiosqlite.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+    )
+    connection.text_factory = bytes  # bodies are decoded by msgspec, from bytes
+    await connection.executescript("PRAGMA query_only = 1; PRAGMA cache_size = -16384;")
+    return connection
+
+
+async def _ensure_schema(connection: aiosqlite.Connection, path: Path) -> None:
+    application = await scalar(connection, "PRAGMA application_id")
+    version = await scalar(connection, "PRAGMA user_version")
+    tables = await scalar(connection, "SELECT count(*) FROM sqlite_schema")
+    if (application, version, tables) == (0, 0, 0):
+        await connection.executescript(
+            f"BEGIN IMMEDIATE; {sql_text(PACKAGE, 'schema.sql')}"
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
+        )
+    elif application != APPLICATION_ID:
+        raise LogFormatError(f"{path} is not a sessiond log")
+    elif version != FORMAT:
+        raise LogFormatError(f"{path} has format {version}, this version reads {FORMAT}")
+    if await scalar(connection, "SELECT count(*) FROM log") == 0:
+        now_us = time.time_ns() // 1000
+        await connection.execute(QUERIES["start_log"], (uuid.uuid4().hex, now_us))
+
+
+async def scalar(
+    connection: aiosqlite.Connection, sql: str, parameters: tuple[object, ...] = ()
+) -> object:
+    """The one value that a query gives, or None; one thread hop."""
+    rows = list(await connection.execute_fetchall(sql, parameters))
+    return rows[0][0] if rows else None
+
+
+def storage_error(error: sqlite3.Error) -> StorageError:
+    """What SQLite's error says about the disk."""
+    name = getattr(error, "sqlite_errorname", None) or str(error)
+    return StorageFull(name) if name == "SQLITE_FULL" else StorageUnavailable(name)

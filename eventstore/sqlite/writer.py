@@ -1,0 +1,258 @@
+"""Group commit: one task owns the connection that writes, and drains what queued meanwhile.
+
+While one batch waits for its fsync, the next one gathers. An append that does not fit fails alone;
+a disk that refuses fails the batch, and the writer goes back to what the file really holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import aiosqlite
+import msgspec
+
+from eventstore.commit import (
+    BODY_BYTES_MAX,
+    START,
+    Append,
+    Commit,
+    Position,
+    Recorded,
+    payload_bytes,
+    restore,
+    same_content,
+)
+from eventstore.errors import CommitIdReused, CommitTooLarge, Conflict, LogBusy, LogClosed
+from eventstore.merkle import Tree, frontier_positions
+from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padded_size
+from eventstore.sqlite.plan import (
+    NO_STREAM,
+    Plan,
+    Row,
+    StreamHead,
+    plan,
+)
+from eventstore.sqlite.storage import QUERIES, scalar, storage_error
+
+BATCH_MAX: Final = ROWS_MAX
+BATCH_BYTES_MAX: Final = 8 << 20
+HEADS_MAX: Final = 200_000
+READ_MAX: Final = 1000
+# About 32,000 pages: a checkpoint stops the appends, so it is rare under load and early when idle.
+CHECKPOINT_BYTES: Final = 128 << 20
+CHECKPOINT_BYTES_IDLE: Final = 8 << 20
+IDLE_S: Final = 1.0
+BATCH_OVERHEAD_BYTES: Final = 32 << 10
+
+
+class _Pending(msgspec.Struct, frozen=True):
+    wish: Append
+    answer: asyncio.Future[Commit]
+
+
+class Writer:
+    """Appends in batches; `publish` is called once per durable batch, before it is answered."""
+
+    def __init__(
+        self,
+        connection: aiosqlite.Connection,
+        *,
+        clock_us: Callable[[], int],
+        publish: Callable[[Sequence[Recorded]], None],
+        queue_max: int,
+    ) -> None:
+        self.tree = Tree()
+        self._connection = connection
+        self._clock_us = clock_us
+        self._publish = publish
+        self._queue_max = queue_max
+        self._queue: deque[_Pending] = deque()
+        self._heads: dict[str, StreamHead] = {}
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._in_step = False
+        self._unchecked_bytes = 0
+
+    async def load(self) -> None:
+        """Take up the tree where the file stands: log2(n) look-ups."""
+        size = await scalar(self._connection, QUERIES["head"])
+        assert isinstance(size, int)
+        places = msgspec.json.encode(frontier_positions(size)).decode()
+        nodes = await self._connection.execute_fetchall(QUERIES["nodes"], (places,))
+        self.tree = Tree(size, [node for (node,) in nodes])
+        self._in_step = True
+
+    def submit(self, wish: Append) -> asyncio.Future[Commit]:
+        """Queue `wish`; raises LogClosed, LogBusy or CommitTooLarge at once."""
+        if self._closing:
+            raise LogClosed
+        if len(self._queue) >= self._queue_max:
+            raise LogBusy(f"{self._queue_max} appends wait")
+        if payload_bytes(wish) > BODY_BYTES_MAX:
+            raise CommitTooLarge(payload_bytes(wish))
+        answer: asyncio.Future[Commit] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Pending(wish, answer))
+        self._wake.set()
+        return answer
+
+    def close(self) -> None:
+        """Take no more appends; `run` returns when the queue is empty."""
+        self._closing = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write until closed and drained."""
+        try:
+            while await self._more():
+                # One more turn of the loop lets the requests that are ready join this batch.
+                await asyncio.sleep(0)
+                await self._commit(self._take())
+                if self._unchecked_bytes > CHECKPOINT_BYTES:
+                    await self._checkpoint()
+        finally:
+            self._closing = True
+            while self._queue:
+                _fail(self._queue.popleft(), LogClosed())
+        await self._checkpoint()
+
+    async def _more(self) -> bool:
+        while not self._queue:
+            if self._closing:
+                return False
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(IDLE_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                if self._unchecked_bytes > CHECKPOINT_BYTES_IDLE:
+                    await self._checkpoint()
+        return True
+
+    def _take(self) -> list[_Pending]:
+        batch: list[_Pending] = []
+        size = 0
+        while self._queue and len(batch) < BATCH_MAX and size < BATCH_BYTES_MAX:
+            pending = self._queue.popleft()
+            if not pending.answer.cancelled():
+                batch.append(pending)
+                size += payload_bytes(pending.wish)
+        return batch
+
+    async def _commit(self, batch: list[_Pending]) -> None:
+        try:
+            if not self._in_step:
+                await self._resync()
+            made = await self._place(batch)
+        except sqlite3.Error as error:
+            self._in_step = False
+            for pending in batch:
+                _fail(pending, storage_error(error))
+            return
+        self._adopt(made)
+        for index, row in zip(made.placed, made.rows, strict=True):
+            _succeed(batch[index], row.recorded.commit)
+        await self._settle([batch[index] for index in made.aside])
+
+    async def _place(self, batch: list[_Pending]) -> Plan:
+        wishes = [pending.wish for pending in batch]
+        await self._look_up(
+            {w.stream for w in wishes if w.expected != START and w.stream not in self._heads}
+        )
+        made = plan(wishes, self._heads, self.tree, self._clock_us())
+        try:
+            await self._insert(made.rows)
+        except sqlite3.IntegrityError:
+            # A stream that should not exist does, or an id was used before: ask the file.
+            await self._look_up({wish.stream for wish in wishes})
+            taken = await self._find([wish.commit_id for wish in wishes])
+            made = plan(wishes, self._heads, self.tree, self._clock_us(), taken=taken)
+            await self._insert(made.rows)
+        return made
+
+    async def _insert(self, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        size = padded_size(len(rows))
+        values = [row.columns() for row in rows]
+        columns = len(values[0])
+        sql = insert_sql(QUERIES["insert_commits"], columns, size)
+        async with self._connection.execute(sql, insert_parameters(values, columns, size)):
+            pass
+        self._unchecked_bytes += BATCH_OVERHEAD_BYTES
+        self._unchecked_bytes += sum(2 * len(row.recorded.body) for row in rows)
+
+    async def _look_up(self, names: set[str]) -> None:
+        if not names:
+            return
+        wanted = msgspec.json.encode(list(names)).decode()
+        rows = await self._connection.execute_fetchall(QUERIES["stream_heads"], (wanted,))
+        found = {name: StreamHead(key, head) for name, key, head in rows}
+        for name in names:
+            self._heads[name] = found.get(name, NO_STREAM)
+
+    async def _find(self, ids: Sequence[bytes]) -> dict[bytes, Commit]:
+        marks = ", ".join("?" * len(ids))
+        rows = await self._connection.execute_fetchall(f"{QUERIES['find_many']} ({marks})", ids)
+        return {bytes(row[0]): restore(row[1]).commit for row in rows}
+
+    def _adopt(self, made: Plan) -> None:
+        self.tree = made.tree
+        for name, head in made.heads.items():
+            self._heads.pop(name, None)  # so that the dict is in order of last use
+            self._heads[name] = head
+        while len(self._heads) > HEADS_MAX:
+            del self._heads[next(iter(self._heads))]
+        if made.rows:
+            self._publish([row.recorded for row in made.rows])
+
+    async def _settle(self, aside: list[_Pending]) -> None:
+        if not aside:
+            return
+        try:
+            originals = await self._find([pending.wish.commit_id for pending in aside])
+        except sqlite3.Error as error:
+            for pending in aside:
+                _fail(pending, storage_error(error))
+            return
+        for pending in aside:
+            wish, original = pending.wish, originals.get(pending.wish.commit_id)
+            if original is None:
+                actual = self._heads.get(wish.stream, NO_STREAM).head
+                _fail(pending, Conflict(wish.stream, wish.expected, actual))
+            elif same_content(wish, original):
+                _succeed(pending, original)
+            else:
+                _fail(pending, CommitIdReused(original.position))
+
+    async def _resync(self) -> None:
+        """After a failed write the file may hold a batch that was never answered: tell of it."""
+        published = self.tree.size
+        self._heads.clear()
+        await self.load()
+        while published < self.tree.size:
+            page = (published, READ_MAX)
+            rows = await self._connection.execute_fetchall(QUERIES["unread"], page)
+            recorded = [restore(body) for (body,) in rows]
+            self._publish(recorded)
+            published = Position(published + len(recorded))
+
+    async def _checkpoint(self) -> None:
+        # If it fails the WAL keeps everything, and the next one is due after as much again.
+        with contextlib.suppress(sqlite3.Error):
+            await self._connection.execute_fetchall(QUERIES["checkpoint"])
+        self._unchecked_bytes = 0
+
+
+def _succeed(pending: _Pending, commit: Commit) -> None:
+    if not pending.answer.done():
+        pending.answer.set_result(commit)
+
+
+def _fail(pending: _Pending, error: Exception) -> None:
+    if not pending.answer.done():
+        pending.answer.set_exception(error)

@@ -1,0 +1,61 @@
+"""The vocabulary: every fact that the service can write, and today's codec for all of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from eventstore.codec import Codec
+from projections.events.access import KeyIssued, KeyRevoked
+from projections.events.catalog import CatalogEntered
+from projections.events.request import RequestAnswered
+from projections.events.session import (
+    MessageAdded,
+    SessionActive,
+    SessionConfigured,
+    SessionCreated,
+    SessionDeleted,
+    SessionExtended,
+    SessionLabelled,
+    SessionStatusChanged,
+)
+from projections.events.vm import (
+    ExecutionFinished,
+    ExecutionStarted,
+    VmLost,
+    VmReady,
+    VmRequested,
+    VmResized,
+    VmResumed,
+    VmSnapshotted,
+    VmStarted,
+    VmStopped,
+    VmSuspended,
+)
+
+VOCABULARY: Final = (
+    SessionCreated,
+    SessionConfigured,
+    SessionLabelled,
+    SessionStatusChanged,
+    SessionActive,
+    SessionExtended,
+    SessionDeleted,
+    MessageAdded,
+    RequestAnswered,
+    VmRequested,
+    VmStarted,
+    VmReady,
+    VmResized,
+    VmSuspended,
+    VmResumed,
+    VmSnapshotted,
+    VmStopped,
+    VmLost,
+    ExecutionStarted,
+    ExecutionFinished,
+    KeyIssued,
+    KeyRevoked,
+    CatalogEntered,
+)
+
+CODEC: Final = Codec(VOCABULARY)

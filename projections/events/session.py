@@ -1,0 +1,99 @@
+"""Facts about a session and its conversation; stream `session/<id>`.
+
+Durations are seconds, instants microseconds since the epoch. A fact carries no actor, tenant or
+time of its own: the commit does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from msgspec import UNSET, UnsetType
+
+from eventstore.codec import Fact
+from projections.events.status import Dialect, Kind, Reason, Status
+
+
+class SessionCreated(Fact, frozen=True, kw_only=True):
+    """A session exists. `spec` is what its dialect was asked for, in the dialect's own words."""
+
+    NAME: ClassVar = "session.created"
+
+    kind: Kind
+    dialect: Dialect
+    owner: str
+    status: Status
+    max_duration_s: int
+    idle_timeout_s: int | None = None
+    expires_at: int | None = None
+    title: str = ""
+    labels: tuple[str, ...] = ()
+    metadata: dict[str, Any] = {}
+    spec: dict[str, Any] = {}
+    reason: Reason = "requested"
+
+
+class SessionConfigured(Fact, frozen=True, kw_only=True):
+    """The given fields replace what they were; `spec` is merged key by key."""
+
+    NAME: ClassVar = "session.configured"
+
+    title: str | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    spec: dict[str, Any] | UnsetType = UNSET
+
+
+class SessionLabelled(Fact, frozen=True, kw_only=True):
+    """These are now all the labels."""
+
+    NAME: ClassVar = "session.labelled"
+
+    labels: tuple[str, ...] = ()
+
+
+class SessionStatusChanged(Fact, frozen=True, kw_only=True):
+    """The session moved on, and why."""
+
+    NAME: ClassVar = "session.status_changed"
+
+    was: Status
+    to: Status
+    reason: Reason
+    detail: str = ""
+
+
+class SessionActive(Fact, frozen=True, kw_only=True):
+    """The session was used; many uses are told as one, `at` the last of them."""
+
+    NAME: ClassVar = "session.active"
+
+    at: int
+
+
+class SessionExtended(Fact, frozen=True, kw_only=True):
+    """The given clocks have a new length."""
+
+    NAME: ClassVar = "session.extended"
+
+    idle_timeout_s: int | UnsetType | None = UNSET
+    max_duration_s: int | UnsetType = UNSET
+
+
+class SessionDeleted(Fact, frozen=True, kw_only=True):
+    """The session is gone from lists and reads; its history stays."""
+
+    NAME: ClassVar = "session.deleted"
+
+    reason: Reason
+
+
+class MessageAdded(Fact, frozen=True, kw_only=True):
+    """Someone said something in the session."""
+
+    NAME: ClassVar = "message.added"
+
+    id: str
+    role: Literal["user", "agent", "system"]
+    content: str
+    type: str = ""
+    data: dict[str, Any] = {}

@@ -1,0 +1,233 @@
+"""The state of a session: what all its facts add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from eventstore.codec import Fact
+from eventstore.commit import Commit, Position
+from projections.events.request import RequestAnswered
+from projections.events.session import (
+    MessageAdded,
+    SessionActive,
+    SessionConfigured,
+    SessionCreated,
+    SessionDeleted,
+    SessionExtended,
+    SessionLabelled,
+    SessionStatusChanged,
+)
+from projections.events.status import ENDED, Dialect, Kind, Reason, Status
+
+PREFIX: Final = "session/"
+VERSION: Final = 1
+SECOND_US: Final = 1_000_000
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A session as of `position`; instants in microseconds since the epoch, durations in seconds.
+
+    `created` and `position` are the positions of its first and last commit, `status_position` that
+    of the commit that gave it its status.
+    """
+
+    id: str
+    kind: Kind
+    dialect: Dialect
+    tenant: str
+    owner: str
+    status: Status
+    reason: Reason
+    actor: str
+    created: Position
+    position: Position
+    status_position: Position
+    created_at: int
+    updated_at: int
+    active_at: int
+    max_duration_s: int
+    idle_timeout_s: int | None = None
+    expires_at: int | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+    title: str = ""
+    detail: str = ""
+    labels: tuple[str, ...] = ()
+    metadata: dict[str, Any] = {}
+    spec: dict[str, Any] = {}
+    messages: int = 0
+    deleted: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """True in a status that nothing leaves."""
+        return self.status in ENDED
+
+
+def idle_deadline(session: Session) -> int | None:
+    """When the session ends for want of use; a paused session is not idle."""
+    if session.idle_timeout_s is None or session.ended or session.status == "paused":
+        return None
+    return session.active_at + session.idle_timeout_s * SECOND_US
+
+
+def max_deadline(session: Session) -> int | None:
+    """When the session ends however busy it is."""
+    if session.ended:
+        return None
+    return session.created_at + session.max_duration_s * SECOND_US
+
+
+def expiry(session: Session) -> int | None:
+    """When a session that was never started is removed."""
+    return session.expires_at if session.status == "pending" else None
+
+
+def deadline(session: Session) -> int | None:
+    """The first instant at which a clock of the session fires; None once it ended or is deleted."""
+    if session.deleted:
+        return None
+    clocks = (idle_deadline(session), max_deadline(session), expiry(session))
+    return min((at for at in clocks if at is not None), default=None)
+
+
+def tags(session: Session) -> tuple[str, ...]:
+    """What a reader of the feed may select the session's commits by."""
+    return (
+        f"kind={session.kind}",
+        f"dialect={session.dialect}",
+        f"status={session.status}",
+        *(f"label={label}" for label in session.labels),
+    )
+
+
+def evolve(state: Session | None, fact: Fact, commit: Commit) -> Session | None:
+    """The state after one more fact; facts of a session that was never created change nothing."""
+    if type(fact) is SessionCreated:
+        return _created(fact, commit) if state is None else state
+    if state is None:
+        return None
+    return _STEPS.get(type(fact), _touched)(state, fact, commit)
+
+
+def _created(fact: SessionCreated, commit: Commit) -> Session:
+    at = commit.at
+    return Session(
+        id=commit.stream.removeprefix(PREFIX),
+        kind=fact.kind,
+        dialect=fact.dialect,
+        tenant=commit.tenant,
+        owner=fact.owner,
+        status=fact.status,
+        reason=fact.reason,
+        actor=commit.actor,
+        created=commit.position,
+        position=commit.position,
+        status_position=commit.position,
+        created_at=at,
+        updated_at=at,
+        active_at=at,
+        max_duration_s=fact.max_duration_s,
+        idle_timeout_s=fact.idle_timeout_s,
+        expires_at=fact.expires_at,
+        started_at=at if fact.status == "running" else None,
+        ended_at=at if fact.status in ENDED else None,
+        title=fact.title,
+        labels=fact.labels,
+        metadata=fact.metadata,
+        spec=fact.spec,
+    )
+
+
+def _configured(state: Session, fact: SessionConfigured, commit: Commit) -> Session:
+    return replace(
+        state,
+        title=state.title if fact.title is UNSET else fact.title,
+        metadata=state.metadata if fact.metadata is UNSET else fact.metadata,
+        spec=state.spec if fact.spec is UNSET else {**state.spec, **fact.spec},
+        position=commit.position,
+        updated_at=commit.at,
+        active_at=max(state.active_at, commit.at),
+    )
+
+
+def _labelled(state: Session, fact: SessionLabelled, commit: Commit) -> Session:
+    return replace(state, labels=fact.labels, position=commit.position, updated_at=commit.at)
+
+
+def _status_changed(state: Session, fact: SessionStatusChanged, commit: Commit) -> Session:
+    at = commit.at
+    return replace(
+        state,
+        status=fact.to,
+        reason=fact.reason,
+        detail=fact.detail,
+        actor=commit.actor,
+        position=commit.position,
+        status_position=commit.position,
+        updated_at=at,
+        active_at=max(state.active_at, at),
+        started_at=at if fact.to == "running" and state.started_at is None else state.started_at,
+        ended_at=at if fact.to in ENDED else None,
+    )
+
+
+def _active(state: Session, fact: SessionActive, commit: Commit) -> Session:
+    return replace(
+        state,
+        active_at=max(state.active_at, fact.at),
+        position=commit.position,
+        updated_at=commit.at,
+    )
+
+
+def _extended(state: Session, fact: SessionExtended, commit: Commit) -> Session:
+    idle, longest = fact.idle_timeout_s, fact.max_duration_s
+    return replace(
+        state,
+        idle_timeout_s=state.idle_timeout_s if idle is UNSET else idle,
+        max_duration_s=state.max_duration_s if longest is UNSET else longest,
+        position=commit.position,
+        updated_at=commit.at,
+        active_at=max(state.active_at, commit.at),
+    )
+
+
+def _said(state: Session, _: MessageAdded, commit: Commit) -> Session:
+    return replace(
+        state,
+        messages=state.messages + 1,
+        position=commit.position,
+        updated_at=commit.at,
+        active_at=max(state.active_at, commit.at),
+    )
+
+
+def _deleted(state: Session, _: SessionDeleted, commit: Commit) -> Session:
+    return replace(state, deleted=True, position=commit.position, updated_at=commit.at)
+
+
+def _answered(state: Session, _: RequestAnswered, __: Commit) -> Session:
+    return state
+
+
+def _touched(state: Session, _: Fact, commit: Commit) -> Session:
+    return replace(state, position=commit.position, updated_at=commit.at)
+
+
+# A dict by type: twice as fast as a match statement in the hottest loop of a rebuild.
+_STEPS: Final[dict[type, Callable[[Session, Any, Commit], Session]]] = {
+    SessionConfigured: _configured,
+    SessionLabelled: _labelled,
+    SessionStatusChanged: _status_changed,
+    SessionActive: _active,
+    SessionExtended: _extended,
+    SessionDeleted: _deleted,
+    MessageAdded: _said,
+    RequestAnswered: _answered,
+}

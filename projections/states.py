@@ -1,0 +1,162 @@
+"""Folding commits into states: the hot ones in memory, the others brought back from their rows.
+
+A commit for a stream whose state is not at hand waits in the stream's tail until `settle` has
+fetched the state. So `apply` never waits, and may be called while the log answers its appenders.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from eventstore.commit import START, Commit, Position, Recorded
+from projections.subjects import SESSION, SUBJECTS, Subject, fold, subject_of
+from projections.views.store import Labels
+
+HOT_MAX: Final = 50_000
+
+Fetch = Callable[[Subject, list[str]], Awaitable[list[Any]]]
+"""The rows of a subject with these ids, as states."""
+Rows = dict[str, list[tuple[object, ...]]]
+Changed = Callable[[Any, Commit], None]
+
+
+class Changes(NamedTuple):
+    """Rows by the prefix of their subject, and what the views know once they are written."""
+
+    rows: Rows
+    labels: Labels
+    position: Position | None
+    streams: dict[str, bool]
+
+
+class States:
+    """Current states by stream; `position` is that of the last commit applied."""
+
+    def __init__(self, fetch: Fetch, position: Position = START, hot_max: int = HOT_MAX) -> None:
+        self.position = position
+        self._fetch = fetch
+        self._hot_max = hot_max
+        self._hot: dict[str, Any] = {}
+        self._tails: dict[str, list[Commit]] = {}
+        self._dirty: dict[str, bool] = {}  # stream -> its labels changed
+        self._bringing: Counter[str] = Counter()
+        self.on_change: Changed = _ignore
+
+    def apply(self, batch: Iterable[Recorded]) -> None:
+        """Fold a batch in; batches come in the order of the log."""
+        for recorded in batch:
+            commit = recorded.commit
+            self.position = commit.position
+            subject = subject_of(commit.stream)
+            if subject is not None:
+                self._apply(subject, commit)
+
+    def _apply(self, subject: Subject, commit: Commit) -> None:
+        stream = commit.stream
+        state = self._hot.get(stream)
+        if stream in self._tails or (state is None and commit.previous != START):
+            self._tails.setdefault(stream, []).append(commit)
+        else:
+            self._advance(subject, state, commit)
+
+    def _advance(self, subject: Subject, state: Any, commit: Commit) -> None:
+        after = fold(subject, state, commit)
+        if after is None:
+            return
+        stream = commit.stream
+        relabelled = subject is SESSION and (state is None or state.labels != after.labels)
+        self._hot[stream] = after
+        self._dirty[stream] = relabelled or self._dirty.get(stream, False)
+        self.on_change(after, commit)
+
+    def at_hand(self, stream: str) -> Any:
+        """The state of a stream if it is in memory and complete, else None."""
+        return None if stream in self._tails else self._hot.get(stream)
+
+    async def get(self, stream: str) -> Any:
+        """The state of a stream, None if it does not exist."""
+        state = self.at_hand(stream)
+        if state is None:
+            await self._bring([stream])
+            state = self.at_hand(stream)
+        return state
+
+    async def settle(self) -> None:
+        """Fetch the states that tails wait for, and fold the tails in."""
+        while self._tails:
+            await self._bring(list(self._tails))
+
+    async def _bring(self, streams: Sequence[str]) -> None:
+        by_subject: dict[str, list[str]] = {}
+        for stream in streams:
+            subject = subject_of(stream)
+            if subject is not None:
+                by_subject.setdefault(subject.prefix, []).append(stream)
+        for prefix, members in by_subject.items():
+            subject = SUBJECTS[prefix]
+            ids = [stream.removeprefix(prefix) for stream in members]
+            self._bringing.update(members)  # what is fetched now must not be evicted meanwhile
+            try:
+                found = {state.id: state for state in await self._fetch(subject, ids)}
+            finally:
+                self._bringing.subtract(members)
+                self._bringing += Counter()
+            for stream, id_ in zip(members, ids, strict=True):
+                self._join(subject, stream, found.get(id_))
+
+    def _join(self, subject: Subject, stream: str, state: Any) -> None:
+        tail = self._tails.pop(stream, ())
+        # What came meanwhile is in memory and newer than the row.
+        state = self._hot.get(stream, state)
+        if state is not None:
+            self._hot.setdefault(stream, state)
+        for commit in tail:
+            if state is None or commit.position > state.position:
+                self._advance(subject, state, commit)
+                state = self._hot.get(stream)
+
+    def take(self, limit: int) -> Changes:
+        """Up to `limit` changed states as rows; call `settle` first.
+
+        Where more than `limit` changed, the rows are newer than the checkpoint may say: `position`
+        is None. That does no harm, for commits that a row knows already are not folded in again.
+        """
+        streams = dict(itertools.islice(self._dirty.items(), limit))
+        rows: Rows = {}
+        labels: dict[Position, tuple[str, Sequence[str]]] = {}
+        for stream, relabelled in streams.items():
+            del self._dirty[stream]
+            subject = subject_of(stream)
+            assert subject is not None
+            state = self._hot[stream]
+            rows.setdefault(subject.prefix, []).append(subject.row(state))
+            if relabelled:
+                labels[state.created] = (state.tenant, state.labels)
+        position = None if self._dirty or self._tails else self.position
+        return Changes(rows, labels, position, streams)
+
+    def put_back(self, changes: Changes) -> None:
+        """Mark as changed again what could not be written."""
+        for stream, relabelled in changes.streams.items():
+            self._dirty[stream] = relabelled or self._dirty.get(stream, False)
+
+    def evict(self) -> None:
+        """Forget the oldest of the written states, down to the limit."""
+        excess = len(self._hot) - self._hot_max
+        if excess <= 0:
+            return
+        clean = (s for s in self._hot if s not in self._dirty and s not in self._bringing)
+        for stream in list(itertools.islice(clean, excess)):
+            del self._hot[stream]
+
+    @property
+    def pending(self) -> bool:
+        """True if something is to be written."""
+        return bool(self._dirty or self._tails)
+
+
+def _ignore(_: Any, __: Commit) -> None:
+    pass

@@ -1,0 +1,152 @@
+"""The subjects of the log: for each kind of stream its fold, its state and its row in the views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from eventstore.codec import Fact
+from eventstore.commit import Commit, Position
+from projections.events import CODEC
+from projections.folds import access, catalog, session, vm
+
+TEXT_CHARS_MAX: Final = 4_000
+"""How much of a session's words the text filter of lists sees."""
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """How the streams with one prefix are folded and kept."""
+
+    prefix: str
+    table: str
+    columns: tuple[str, ...]
+    state: type[Any]
+    evolve: Callable[[Any, Fact, Commit], Any]
+    row: Callable[[Any], tuple[object, ...]]
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def state_text(state: msgspec.Struct) -> str:
+    """The state as it stands in a row; `Subject.state` decodes it."""
+    return _encode(state).decode()
+
+
+def _session_row(state: session.Session) -> tuple[object, ...]:
+    words = " ".join((state.id, state.title, *state.labels, *_words(state.spec)))
+    return (
+        state.created,
+        state.id,
+        state.tenant,
+        state.kind,
+        state.dialect,
+        state.status,
+        state.owner,
+        state.created_at,
+        session.deadline(state),
+        int(state.deleted),
+        words[:TEXT_CHARS_MAX].lower(),
+        state_text(state),
+    )
+
+
+def _words(spec: dict[str, Any]) -> list[str]:
+    return [value for value in spec.values() if type(value) is str]
+
+
+def _vm_row(state: vm.Vm) -> tuple[object, ...]:
+    head = (state.created, state.id, state.tenant, state.session, state.status)
+    return (*head, state_text(state))
+
+
+def _key_row(state: access.Key) -> tuple[object, ...]:
+    return state.created, state.id, state.tenant, state_text(state)
+
+
+def _entry_row(state: catalog.Entry) -> tuple[object, ...]:
+    head = (state.created, state.id, state.tenant, state.type, state.parent)
+    return (*head, state_text(state))
+
+
+SESSION: Final = Subject(
+    prefix=session.PREFIX,
+    table="sessions",
+    columns=(
+        "created",
+        "id",
+        "tenant",
+        "kind",
+        "dialect",
+        "status",
+        "owner",
+        "created_at",
+        "deadline",
+        "deleted",
+        "text",
+        "state",
+    ),
+    state=session.Session,
+    evolve=session.evolve,
+    row=_session_row,
+)
+VM: Final = Subject(
+    prefix=vm.PREFIX,
+    table="vms",
+    columns=("created", "id", "tenant", "session", "status", "state"),
+    state=vm.Vm,
+    evolve=vm.evolve,
+    row=_vm_row,
+)
+KEY: Final = Subject(
+    prefix=access.PREFIX,
+    table="keys",
+    columns=("created", "id", "tenant", "state"),
+    state=access.Key,
+    evolve=access.evolve,
+    row=_key_row,
+)
+CATALOG: Final = Subject(
+    prefix=catalog.PREFIX,
+    table="catalog",
+    columns=("created", "id", "tenant", "type", "parent", "state"),
+    state=catalog.Entry,
+    evolve=catalog.evolve,
+    row=_entry_row,
+)
+
+SUBJECTS: Final[dict[str, Subject]] = {
+    subject.prefix: subject for subject in (SESSION, VM, KEY, CATALOG)
+}
+# A change of any of these makes the views of an older version worthless: they are rebuilt.
+VIEWS_VERSION: Final = (
+    f"schema 1, session {session.VERSION}, vm {vm.VERSION}, "
+    f"key {access.VERSION}, catalog {catalog.VERSION}"
+)
+
+
+def subject_of(stream: str) -> Subject | None:
+    """The subject that a stream belongs to; None for a stream that no view shows."""
+    return SUBJECTS.get(stream[: stream.find("/") + 1])
+
+
+def fold(subject: Subject, state: Any, commit: Commit) -> Any:
+    """The state after one more commit of its stream."""
+    for event in commit.events:
+        state = subject.evolve(state, CODEC.decode(event), commit)
+    return state
+
+
+def replay(stream: str, commits: list[Commit], until: Position | None = None) -> Any:
+    """The state of a stream from its first commit up to and with `until`."""
+    subject = subject_of(stream)
+    state = None
+    if subject is None:
+        return state
+    for commit in commits:
+        if until is not None and commit.position > until:
+            break
+        state = fold(subject, state, commit)
+    return state

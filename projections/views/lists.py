@@ -1,0 +1,151 @@
+"""Lists of sessions and machines: newest first, by the position that created them.
+
+The cursor is such a position. It never changes and new ones are larger, so a page never repeats
+or skips a session, however many are made meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from projections.folds.access import Key
+from projections.folds.catalog import Entry
+from projections.folds.session import Session
+from projections.folds.vm import Vm
+from projections.views.store import Views
+
+PAGE_MAX: Final = 1000
+_session: Final = msgspec.json.Decoder(Session).decode
+_vm: Final = msgspec.json.Decoder(Vm).decode
+_key: Final = msgspec.json.Decoder(Key).decode
+_entry: Final = msgspec.json.Decoder(Entry).decode
+
+
+class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session must be to be listed; None and empty mean any.
+
+    `labels` and `metadata` must all match; `kinds`, `statuses` and `dialects` are alternatives.
+    `since` and `until` bound the creation time in microseconds, `until` not included.
+    """
+
+    tenant: str | None = None
+    kinds: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    dialects: tuple[str, ...] = ()
+    owner: str | None = None
+    labels: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+    since: int | None = None
+    until: int | None = None
+    text: str | None = None
+
+
+class VmFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine must be to be listed; None and empty mean any."""
+
+    tenant: str | None = None
+    statuses: tuple[str, ...] = ()
+    session: str | None = None
+
+
+class _Where:
+    """Conditions joined by AND, with their parameters."""
+
+    def __init__(self) -> None:
+        self.conditions: list[str] = []
+        self.parameters: list[object] = []
+
+    def add(self, condition: str, *parameters: object) -> None:
+        self.conditions.append(condition)
+        self.parameters.extend(parameters)
+
+    def one_of(self, column: str, values: tuple[str, ...]) -> None:
+        if len(values) == 1:
+            self.add(f"{column} = ?", values[0])
+        elif values:
+            # The unary plus keeps the planner on the index that has the order.
+            self.add(f"+{column} IN ({', '.join('?' * len(values))})", *values)
+
+    def sql(self) -> str:
+        return " AND ".join(self.conditions)
+
+
+async def list_sessions(
+    views: Views, wanted: SessionFilter, *, before: int | None, limit: int
+) -> list[Session]:
+    """Up to `limit` sessions that were created before the position `before`, newest first."""
+    where = _sessions_where(wanted)
+    if before is not None:
+        where.add("s.created < ?", before)
+    sql = f"SELECT s.state FROM sessions AS s WHERE {where.sql()} ORDER BY s.created DESC LIMIT ?"
+    rows = await views.fetch(sql, (*where.parameters, min(limit, PAGE_MAX)))
+    return [_session(state) for (state,) in rows]
+
+
+def _sessions_where(wanted: SessionFilter) -> _Where:
+    where = _Where()
+    where.add("s.deleted = 0")
+    if wanted.tenant is not None:
+        where.add("s.tenant = ?", wanted.tenant)
+    by_status = len(wanted.kinds) == len(wanted.statuses) == 1
+    where.one_of("s.kind" if by_status else "+s.kind", wanted.kinds)
+    where.one_of("s.status" if by_status else "+s.status", wanted.statuses)
+    where.one_of("s.dialect", wanted.dialects)
+    if wanted.owner is not None:
+        where.add("s.owner = ?", wanted.owner)
+    for label in wanted.labels:
+        where.add(
+            "s.created IN (SELECT l.created FROM session_labels AS l"
+            " WHERE l.label = ? AND (? IS NULL OR l.tenant = ?))",
+            *(label, wanted.tenant, wanted.tenant),
+        )
+    for key, value in wanted.metadata:
+        where.add(
+            "EXISTS (SELECT 1 FROM json_each(s.state, '$.metadata') AS m"
+            " WHERE m.key = ? AND m.value IS ?)",
+            *(key, value),
+        )
+    if wanted.since is not None:
+        where.add("s.created_at >= ?", wanted.since)
+    if wanted.until is not None:
+        where.add("s.created_at < ?", wanted.until)
+    if wanted.text is not None:
+        where.add("instr(s.text, ?) > 0", wanted.text.lower())
+    return where
+
+
+async def list_vms(views: Views, wanted: VmFilter, *, before: int | None, limit: int) -> list[Vm]:
+    """Up to `limit` machines that were requested before the position `before`, newest first."""
+    where = _Where()
+    where.add("v.created < ?", before if before is not None else (1 << 62))
+    if wanted.tenant is not None:
+        where.add("v.tenant = ?", wanted.tenant)
+    if wanted.session is not None:
+        where.add("v.session = ?", wanted.session)
+    where.one_of("v.status", wanted.statuses)
+    sql = f"SELECT v.state FROM vms AS v WHERE {where.sql()} ORDER BY v.created DESC LIMIT ?"
+    rows = await views.fetch(sql, (*where.parameters, min(limit, PAGE_MAX)))
+    return [_vm(state) for (state,) in rows]
+
+
+async def list_entries(
+    views: Views, *, tenant: str | None, type: str, parent: str | None = None, limit: int = PAGE_MAX
+) -> list[Entry]:
+    """Up to `limit` catalog entries of one type, newest first; `tenant` None sees every tenant."""
+    where = _Where()
+    where.add("c.type = ?", type)
+    if tenant is not None:
+        where.add("c.tenant = ?", tenant)
+    if parent is not None:
+        where.add("c.parent = ?", parent)
+    sql = f"SELECT c.state FROM catalog AS c WHERE {where.sql()} ORDER BY c.created DESC LIMIT ?"
+    rows = await views.fetch(sql, (*where.parameters, min(limit, PAGE_MAX)))
+    return [_entry(state) for (state,) in rows]
+
+
+async def all_keys(views: Views) -> list[Key]:
+    """Every key, oldest first."""
+    rows = await views.fetch("SELECT k.state FROM keys AS k ORDER BY k.created", ())
+    return [_key(state) for (state,) in rows]

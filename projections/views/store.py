@@ -1,0 +1,202 @@
+"""The file of the read model: rows in, rows out, and the checkpoint beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import aiosqlite
+import msgspec
+
+from eventstore.commit import START, Position
+from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padded_size
+from eventstore.sqlite.named import named_queries, sql_text
+from projections.subjects import SUBJECTS, VIEWS_VERSION, Subject
+
+PACKAGE: Final = "projections.views"
+QUERIES: Final = named_queries(PACKAGE)
+FILE_NAME: Final = "views.db"
+READERS: Final = 2
+LIVE: Final = ""
+NEXT: Final = "_next"
+
+# NORMAL: what a power cut takes from the views the log gives back.
+_WRITER_PRAGMAS: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA cache_size = -65536;
+PRAGMA wal_autocheckpoint = 4000;
+"""
+
+Labels = Mapping[Position, tuple[str, Sequence[str]]]
+"""By the `created` of a session: its tenant and all its labels."""
+
+
+class Views:
+    """The read model in `folder`; one writer, the follower, and any number of readers."""
+
+    def __init__(self, writer: aiosqlite.Connection, readers: list[aiosqlite.Connection]) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._turn = 0
+        self.checkpoint = START
+        self._generation = 0
+
+    @classmethod
+    async def open(cls, folder: Path, epoch: str) -> Views:
+        """Open the views of the log called `epoch`; anything else found there is thrown away."""
+        path = folder / FILE_NAME
+        try:
+            return await cls._open(path, epoch)
+        except (_Stale, sqlite3.DatabaseError):
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            return await cls._open(path, epoch)
+
+    @classmethod
+    async def _open(cls, path: Path, epoch: str) -> Views:
+        writer = await aiosqlite.connect(path, isolation_level=None, cached_statements=128)
+        views = cls(writer, [])
+        try:
+            await writer.executescript(_WRITER_PRAGMAS)
+            await views._load(epoch)
+            for _ in range(READERS):
+                reader = await aiosqlite.connect(
+                    f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+                )
+                views._readers.append(reader)
+                reader.text_factory = bytes
+                await reader.executescript("PRAGMA query_only = 1; PRAGMA cache_size = -32768;")
+        except BaseException:
+            await views.close()
+            raise
+        return views
+
+    async def _load(self, epoch: str) -> None:
+        tables = list(await self._writer.execute_fetchall(QUERIES["count_tables"]))
+        if tables[0][0] == 0:
+            await self._writer.executescript(
+                f"BEGIN; {QUERIES['make_checkpoint']}; {_schema(LIVE, 0)} COMMIT;"
+            )
+            start = (epoch, VIEWS_VERSION)
+            await self._writer.execute_fetchall(QUERIES["start_checkpoint"], start)
+        rows = list(await self._writer.execute_fetchall(QUERIES["checkpoint"]))
+        if not rows or rows[0][:2] != (epoch, VIEWS_VERSION):
+            raise _Stale
+        self.checkpoint, self._generation = Position(rows[0][2]), rows[0][3]
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for connection in (*self._readers, self._writer):
+            await connection.close()
+
+    async def write(
+        self,
+        rows: Mapping[str, Sequence[tuple[object, ...]]],
+        labels: Labels,
+        checkpoint: Position,
+        tables: str = LIVE,
+    ) -> None:
+        """Put the rows of each subject (by prefix) in place; all or nothing, with the checkpoint.
+
+        With `tables=NEXT` the rows go into the tables of a rebuild and the checkpoint stays.
+        """
+        await self._writer.execute_fetchall("BEGIN IMMEDIATE")
+        try:
+            for prefix, subject_rows in rows.items():
+                subject = SUBJECTS[prefix]
+                for chunk in _chunks(subject_rows):
+                    await self._insert(_upsert(subject, tables), chunk, _on_conflict(subject))
+            await self._write_labels(labels, tables)
+            if tables == LIVE:
+                await self._writer.execute_fetchall(QUERIES["set_checkpoint"], (checkpoint,))
+            await self._writer.execute_fetchall("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                await self._writer.execute_fetchall("ROLLBACK")
+            raise
+        if tables == LIVE:
+            self.checkpoint = checkpoint
+
+    async def _write_labels(self, labels: Labels, tables: str) -> None:
+        if not labels:
+            return
+        keys = msgspec.json.encode(list(labels)).decode()
+        drop = QUERIES["drop_labels"].replace("__NEXT__", tables)
+        await self._writer.execute_fetchall(drop, (keys,))
+        clause = QUERIES["insert_labels"].replace("__NEXT__", tables)
+        rows = [(key, label, tenant) for key, (tenant, all_) in labels.items() for label in all_]
+        for chunk in _chunks(rows):
+            await self._insert(clause, chunk)
+
+    async def _insert(
+        self, clause: str, rows: Sequence[tuple[object, ...]], conflict: str = ""
+    ) -> None:
+        size, columns = padded_size(len(rows)), len(rows[0])
+        sql = f"{insert_sql(clause, columns, size)} {conflict}"
+        await self._writer.execute_fetchall(sql, insert_parameters(rows, columns, size))
+
+    async def make_next(self) -> None:
+        """Make empty tables for a rebuild; those of one that did not end are dropped."""
+        drops = " ".join(f"DROP TABLE IF EXISTS {table}{NEXT};" for table in _tables())
+        schema = _schema(NEXT, self._generation + 1)
+        await self._writer.executescript(f"BEGIN IMMEDIATE; {drops} {schema} COMMIT;")
+
+    async def switch(self, checkpoint: Position) -> None:
+        """The tables of the rebuild become the live ones, in one transaction."""
+        renames = " ".join(
+            f"DROP TABLE {table}; ALTER TABLE {table}{NEXT} RENAME TO {table};"
+            for table in _tables()
+        )
+        moved = f"position = {int(checkpoint)}, generation = {self._generation + 1}"
+        await self._writer.executescript(
+            f"BEGIN IMMEDIATE; {renames} UPDATE checkpoint SET {moved}; COMMIT;"
+        )
+        self._generation += 1
+        self.checkpoint = checkpoint
+
+    async def states(self, subject: Subject, ids: Iterable[str], tables: str = LIVE) -> list[Any]:
+        """The states of the subject's rows with these ids, in no order."""
+        wanted = msgspec.json.encode(list(ids)).decode()
+        sql = QUERIES["states"].replace("__TABLE__", subject.table + tables)
+        source = self._writer if tables else self._reader()
+        rows = await source.execute_fetchall(sql, (wanted,))
+        decode = msgspec.json.Decoder(subject.state).decode
+        return [decode(text) for (text,) in rows]
+
+    async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """The rows of a read-only query; TEXT comes as bytes."""
+        return [tuple(row) for row in await self._reader().execute_fetchall(sql, parameters)]
+
+    def _reader(self) -> aiosqlite.Connection:
+        self._turn = (self._turn + 1) % len(self._readers)
+        return self._readers[self._turn]
+
+
+class _Stale(Exception):
+    """The file belongs to another log or another version."""
+
+
+def _tables() -> list[str]:
+    return [*(subject.table for subject in SUBJECTS.values()), "session_labels"]
+
+
+def _schema(tables: str, generation: int) -> str:
+    text = sql_text(PACKAGE, "schema.sql")
+    return text.replace("__NEXT__", tables).replace("__N__", f"_{generation}")
+
+
+def _upsert(subject: Subject, tables: str) -> str:
+    return f"INSERT INTO {subject.table}{tables} ({', '.join(subject.columns)})"
+
+
+def _on_conflict(subject: Subject) -> str:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in subject.columns[1:])
+    return f"ON CONFLICT (created) DO UPDATE SET {changes}"
+
+
+def _chunks(rows: Sequence[tuple[object, ...]]) -> Iterable[Sequence[tuple[object, ...]]]:
+    return (rows[start : start + ROWS_MAX] for start in range(0, len(rows), ROWS_MAX))

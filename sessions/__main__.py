@@ -1,0 +1,16 @@
+"""`sessiond` and `python -m sessions`."""
+
+from __future__ import annotations
+
+import sys
+
+from sessions.cli import run
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The composition root: one function puts the service together, resources close in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from eventstore.commit import Commit, Recorded
+from eventstore.feed import Feed
+from eventstore.sqlite.log import SqliteLog
+from eventstore.vault import Vault
+from projections.follower import Follower
+from projections.views.lists import all_keys
+from projections.views.store import Views
+from sessions.access import Access
+from sessions.clocks import Clocks
+from sessions.metrics import Metrics
+from sessions.service import Sessions
+from sessions.settings import Settings
+from sessions.surfaces import SURFACES
+from sessions.waiters import Waiters
+from sessions.web.appkeys import (
+    ACCESS,
+    FEED,
+    FOLLOWER,
+    LOG,
+    METRICS,
+    SESSIONS,
+    SETTINGS,
+    VAULT,
+    VIEWS,
+)
+from sessions.web.edge import Edge
+
+PROGRESS_S = 2.0
+
+_log = structlog.get_logger()
+
+
+def wall_clock_us() -> int:
+    """Microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+def make_app(settings: Settings, *, clock_us: Callable[[], int] = wall_clock_us) -> web.Application:
+    """The service as an aiohttp application; it opens the data folder when it starts."""
+    metrics = Metrics()
+    edge = Edge(SURFACES, metrics)
+    app = web.Application(
+        middlewares=[web.middleware(edge.__call__)], client_max_size=settings.body_bytes_max
+    )
+    app[SETTINGS] = settings
+    app[METRICS] = metrics
+    for surface in SURFACES:
+        app.router.add_routes([definition for _, definition in surface.definitions()])
+
+    async def resources(app: web.Application) -> AsyncIterator[None]:
+        async with open_service(app, settings, clock_us):
+            yield
+
+    app.cleanup_ctx.append(resources)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def open_service(
+    app: web.Application, settings: Settings, clock_us: Callable[[], int]
+) -> AsyncIterator[None]:
+    """Everything behind the handlers, from the log up."""
+    async with contextlib.AsyncExitStack() as stack:
+        log = await SqliteLog.open(
+            settings.folder, clock_us=clock_us, queue_max=settings.append_queue_max
+        )
+        stack.push_async_callback(log.close)
+        app[LOG] = log
+        app[FEED] = Feed(log)
+        app[VAULT] = await Vault.open(settings.folder)
+        stack.push_async_callback(app[VAULT].close)
+        app[VIEWS] = await Views.open(settings.folder, log.epoch)
+        stack.push_async_callback(app[VIEWS].close)
+        follower, sessions = await _projections(app, log, settings, clock_us)
+        stack.push_async_callback(follower.close)
+        tasks = (
+            asyncio.create_task(follower.run(), name="follower"),
+            asyncio.create_task(Clocks(app[VIEWS], sessions, clock_us).run(), name="clocks"),
+        )
+        stack.push_async_callback(_cancel, tasks)
+        yield
+
+
+async def _projections(
+    app: web.Application, log: SqliteLog, settings: Settings, clock_us: Callable[[], int]
+) -> tuple[Follower, Sessions]:
+    waiters = Waiters()
+    listeners: list[Callable[[Any, Commit], None]] = [waiters.notify]
+
+    def changed(state: Any, commit: Commit) -> None:
+        for listener in listeners:
+            listener(state, commit)
+
+    follower = Follower(log, app[VIEWS], changed)
+    await follower.catch_up(_progress())
+    access = Access(log, await all_keys(app[VIEWS]), settings.admin_key)
+    listeners.append(access.notify)
+    sessions = Sessions(log, follower, waiters, clock_us)
+    app[FOLLOWER], app[ACCESS], app[SESSIONS] = follower, access, sessions
+    log.listen(_count(app[METRICS]))
+    return follower, sessions
+
+
+def _count(metrics: Metrics) -> Callable[[Sequence[Recorded]], None]:
+    def count(batch: Sequence[Recorded]) -> None:
+        metrics.batches.inc()
+        metrics.commits.inc(len(batch))
+
+    return count
+
+
+def _progress() -> Callable[[int, int], None]:
+    told = time.monotonic()
+
+    def progress(position: int, head: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= PROGRESS_S:
+            told = time.monotonic()
+            _log.info("views.catching_up", position=position, head=head)
+
+    return progress
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,74 @@
+"""The command line: `sessiond serve` and `sessiond keys create|list|revoke`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, get_args
+
+import msgspec
+
+from projections.events.access import Scope
+from sessions import logging, serve, settings
+from sessions.keys_command import KeysError, Operation, run_keys
+
+EXIT_USAGE: Final = 2
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit code."""
+    options = vars(_parser().parse_args(arguments))
+    command = options.pop("command")
+    operation = options.pop("operation", None)
+    try:
+        if command == "serve":
+            chosen = settings.load(options)
+            logging.configure(chosen.log_level, chosen.log_format)
+            return serve.run(chosen)
+        data = options.pop("data")
+        chosen = settings.load({"data": data})
+        logging.configure("warning", chosen.log_format)
+        answer = asyncio.run(run_keys(chosen.folder, Operation(operation, options)))
+    except settings.SettingsError as error:
+        print(f"sessiond: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeysError as error:
+        print(f"sessiond: {error}", file=sys.stderr)
+        return 1
+    print(msgspec.json.format(msgspec.json.encode(answer)).decode())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sessiond", description="The book of record of sessions.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _serve_options(commands.add_parser("serve", help="run the service"))
+    keys = commands.add_parser("keys", help="make, list and revoke API keys")
+    operations = keys.add_subparsers(dest="operation", required=True)
+    create = operations.add_parser("create", help="make a key; it is shown once")
+    create.add_argument("--name", required=True, help="whose key it is")
+    create.add_argument("--tenant", help="whose sessions it opens")
+    scopes = get_args(Scope)
+    create.add_argument("--scopes", nargs="+", choices=scopes, help="what it may do")
+    create.add_argument("--prefix", help="what the key begins with, such as gsk_")
+    operations.add_parser("list", help="list all keys, without their secrets")
+    revoke = operations.add_parser("revoke", help="close a key for good")
+    revoke.add_argument("id", help="the id of the key, as `list` shows it")
+    for each in operations.choices.values():
+        each.add_argument("--data", help="the data folder")
+    return parser
+
+
+def _serve_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", help="a TOML file with settings")
+    for field in msgspec.structs.fields(settings.Settings):
+        if field.name in settings.SECRET_FIELDS:
+            continue
+        option = "--" + field.name.replace("_", "-")
+        default = "" if field.default is None else f"default {field.default}"
+        extra: dict[str, Any] = {"help": default, "default": None}
+        if field.type is bool:
+            extra["action"] = argparse.BooleanOptionalAction
+        parser.add_argument(option, **extra)

@@ -1,0 +1,69 @@
+"""Answers of the native API and the headers that go with them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from eventstore.commit import Position
+from projections.folds.session import Session
+from sessions.dialects.native import wire
+from sessions.failure import Failure
+from sessions.web.appkeys import FOLLOWER, LOG
+
+SESSION_POSITION: Final = "Session-Position"
+BEHIND_S: Final = 5.0
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def json_answer(
+    body: Any, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    """`body` as JSON."""
+    return web.Response(body=_encode(body), status=status, headers=headers, content_type=wire.JSON)
+
+
+def session_answer(state: Session, status: int = 200) -> web.Response:
+    """A session with its revision as `ETag` and `Session-Position`."""
+    revision = str(state.position)
+    headers = {"ETag": f'"{revision}"', SESSION_POSITION: revision, "Content-Type": wire.JSON}
+    if status == 201:
+        headers["Location"] = f"/api/v1/sessions/{state.id}"
+    return web.Response(body=_encode(wire.session_view(state)), status=status, headers=headers)
+
+
+def seen_position(request: web.Request) -> Position:
+    """What the caller has seen by `Session-Position`, else everything up to now."""
+    head = request.app[LOG].head().size
+    text = request.headers.get(SESSION_POSITION)
+    if text is None:
+        return head
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise Failure(400, "bad_position", f"{SESSION_POSITION} is the position of a commit.")
+    if int(text) > head:
+        detail = f"{SESSION_POSITION} {text} is beyond the end of the log, which is {head}."
+        raise Failure(400, "bad_position", detail)
+    return head
+
+
+async def views_reach(request: web.Request) -> Position:
+    """Wait until lists show what the caller has seen; the position is the answer's."""
+    position = seen_position(request)
+    follower = request.app[FOLLOWER]
+    if follower.lag:
+        await follower.reached(position)
+    return position
+
+
+def expected_revision(request: web.Request) -> Position | None:
+    """The revision that `If-Match` names; None if it is absent or `*`."""
+    text = request.headers.get("If-Match")
+    if text is None or text.strip() == "*":
+        return None
+    digits = text.strip().strip('"')
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+        detail = 'If-Match holds the revision of a session, such as "42".'
+        raise Failure(400, "bad_if_match", detail)
+    return Position(int(digits))

@@ -1,0 +1,186 @@
+"""Query parameters of the native API: unknown ones and bad values are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from eventstore.commit import Position
+from projections.events.status import ENDED, KINDS, STATUSES
+from projections.folds.session import Session
+from projections.folds.vm import VM_STATUSES
+from projections.views.lists import SessionFilter, VmFilter
+from sessions.caller import Caller
+from sessions.failure import Failure, FieldError
+from sessions.waiters import Wanted
+
+PAGE_DEFAULT: Final = 50
+PAGE_MAX: Final = 200
+CURSOR: Final = "p"
+POSITION_MAX: Final = (1 << 63) - 1
+_DIALECTS: Final = ("native", "wave", "notte", "galtea", "devin", "instavm")
+_LIST: Final = frozenset(
+    [
+        "kind",
+        "status",
+        "dialect",
+        "label",
+        "owner",
+        "tenant",
+        "created_after",
+        "created_before",
+        "text",
+        "cursor",
+        "limit",
+    ]
+)
+_VMS: Final = frozenset({"status", "session", "cursor", "limit"})
+_PAGE: Final = frozenset({"after", "limit"})
+_GET: Final = frozenset({"wait", "timeout"})
+METADATA: Final = "metadata."
+
+
+def bad(name: str, detail: str, code: str = "invalid_query") -> Failure:
+    """The refusal of one query parameter."""
+    return Failure(400, code, f"{name}: {detail}", fields=(FieldError(("query", name), detail),))
+
+
+def session_filter(request: web.Request, who: Caller) -> SessionFilter:
+    """The filters of a list of sessions."""
+    query = request.query
+    _known(query, _LIST, METADATA)
+    tenant = query.get("tenant")
+    return SessionFilter(
+        tenant=tenant if who.admin else who.tenant,
+        kinds=words(query.getall("kind", []), "kind", KINDS),
+        statuses=words(query.getall("status", []), "status", STATUSES),
+        dialects=words(query.getall("dialect", []), "dialect", _DIALECTS),
+        owner=query.get("owner"),
+        labels=tuple(query.getall("label", [])),
+        metadata=tuple(
+            (name.removeprefix(METADATA), _scalar(value))
+            for name, value in query.items()
+            if name.startswith(METADATA)
+        ),
+        since=_time_us(query, "created_after"),
+        until=_time_us(query, "created_before"),
+        text=query.get("text"),
+    )
+
+
+def vm_filter(request: web.Request, who: Caller) -> VmFilter:
+    """The filters of a list of machines."""
+    query = request.query
+    _known(query, _VMS)
+    return VmFilter(
+        tenant=None if who.admin else who.tenant,
+        statuses=words(query.getall("status", []), "status", VM_STATUSES),
+        session=query.get("session"),
+    )
+
+
+def page(request: web.Request) -> tuple[int | None, int]:
+    """The cursor and the size of a page."""
+    cursor = request.query.get("cursor")
+    before = None
+    if cursor is not None:
+        digits = cursor.removeprefix(CURSOR)
+        if not cursor.startswith(CURSOR) or not _is_position(digits):
+            raise bad("cursor", "this is no cursor of ours", "bad_cursor")
+        before = int(digits)
+    return before, integer(request.query, "limit", PAGE_DEFAULT, 1, PAGE_MAX)
+
+
+def history_page(request: web.Request) -> tuple[Position, int]:
+    """Where a page of a history begins, and its size."""
+    _known(request.query, _PAGE)
+    after = integer(request.query, "after", 0, 0, POSITION_MAX, "bad_position")
+    return Position(after), integer(request.query, "limit", PAGE_DEFAULT, 1, PAGE_MAX)
+
+
+def wait_for(request: web.Request, wait_s_max: float) -> tuple[Wanted, float] | None:
+    """What `wait=status:...` asks for, and for how long; `ended` stands for every last status."""
+    query = request.query
+    _known(query, _GET)
+    if "wait" not in query:
+        return None
+    what, _, value = query["wait"].partition(":")
+    if what != "status" or not value:
+        raise bad("wait", "status:STATUS[,STATUS...] or status:ended")
+    names = [name for part in value.split(",") for name in (ENDED if part == "ended" else (part,))]
+    statuses = frozenset(words(names, "wait", STATUSES))
+    timeout = number(query, "timeout", min(30.0, wait_s_max), 0, wait_s_max)
+
+    def wanted(state: Session) -> bool:
+        return state.status in statuses or state.deleted
+
+    return wanted, timeout
+
+
+def words(values: list[str], name: str, allowed: Collection[str]) -> tuple[str, ...]:
+    """The values, each one of `allowed`."""
+    for value in values:
+        if value not in allowed:
+            raise bad(name, f"{value!r} is none of {', '.join(sorted(allowed))}")
+    return tuple(values)
+
+
+def integer(
+    query: Mapping[str, str], name: str, default: int, low: int, high: int, code: str = ""
+) -> int:
+    """An integer parameter within its range."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high):
+        raise bad(name, f"an integer between {low} and {high}", code or "invalid_query")
+    return int(text)
+
+
+def number(query: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+    """A number parameter within its range."""
+    text = query.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise bad(name, f"a number between {low} and {high}")
+    return value
+
+
+def _is_position(digits: str) -> bool:
+    return digits.isascii() and digits.isdigit() and len(digits) < 20
+
+
+def _known(query: Mapping[str, str], names: Collection[str], prefix: str | None = None) -> None:
+    for name in query:
+        if name not in names and not (prefix and name.startswith(prefix)):
+            raise bad(name, f"there is no such parameter; there are {', '.join(sorted(names))}")
+
+
+def _time_us(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        at = msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        raise bad(name, "an RFC 3339 time such as 2026-01-31T12:00:00Z") from None
+    if at.tzinfo is None:
+        raise bad(name, "the time needs a zone")
+    return int(at.timestamp() * 1_000_000)
+
+
+def _scalar(text: str) -> str | int | float | bool | None:
+    try:
+        value = msgspec.json.decode(text, type=str | int | float | bool | None)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return text
+    return value if not isinstance(value, int) or abs(value) <= POSITION_MAX else text

@@ -1,0 +1,60 @@
+"""Handlers of `/api/v1/vms`."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from projections.folds.vm import PREFIX, Vm
+from projections.views.lists import VmFilter, list_vms
+from sessions.caller import Caller
+from sessions.dialects.native import queries, wire
+from sessions.dialects.native.answers import (
+    SESSION_POSITION,
+    json_answer,
+    seen_position,
+    views_reach,
+)
+from sessions.domain.rejections import NotFound
+from sessions.web.appkeys import FOLLOWER, SESSIONS, VIEWS
+from sessions.web.auth import authorised
+
+
+async def list_(request: web.Request) -> web.Response:
+    """A page of machines, newest first."""
+    who = authorised(request, "sessions:read")
+    return await _page(request, queries.vm_filter(request, who))
+
+
+async def of_session(request: web.Request) -> web.Response:
+    """The machines of one session, newest first."""
+    who = authorised(request, "sessions:read")
+    state = await request.app[SESSIONS].get(request.match_info["id"], who)
+    return await _page(request, VmFilter(session=state.id))
+
+
+async def get(request: web.Request) -> web.Response:
+    """A machine."""
+    who = authorised(request, "sessions:read")
+    seen_position(request)
+    state = await _vm(request, request.match_info["id"], who)
+    position = str(state.position)
+    headers = {"ETag": f'"{position}"', SESSION_POSITION: position}
+    return json_answer(wire.vm_view(state), headers=headers)
+
+
+async def _vm(request: web.Request, vm_id: str, who: Caller) -> Vm:
+    state: Vm | None = await request.app[FOLLOWER].states.get(PREFIX + vm_id)
+    if state is None or not who.sees(state.tenant):
+        raise NotFound("There is no such machine.")
+    return state
+
+
+async def _page(request: web.Request, wanted: VmFilter) -> web.Response:
+    before, limit = queries.page(request)
+    position = await views_reach(request)
+    found = await list_vms(request.app[VIEWS], wanted, before=before, limit=limit + 1)
+    page = found[:limit]
+    after = f"{queries.CURSOR}{page[-1].created}" if len(found) > limit else None
+    items = [wire.vm_view(state) for state in page]
+    body = wire.VmList(items=items, next=after, position=position)
+    return json_answer(body, headers={SESSION_POSITION: str(position)})

@@ -1,0 +1,1 @@
+"""Deciding: pure functions from a command and a state to facts."""

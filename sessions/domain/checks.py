@@ -1,0 +1,50 @@
+"""Ranges of what a command carries; each raises InvalidValue with the name of the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sessions.domain import policy
+from sessions.domain.rejections import InvalidValue
+
+
+def title(value: str) -> None:
+    """At most TITLE_CHARS_MAX characters."""
+    _at_most("title", len(value), policy.TITLE_CHARS_MAX, "characters")
+
+
+def labels(value: Sequence[str]) -> None:
+    """At most LABELS_MAX labels of 1 to LABEL_CHARS_MAX characters."""
+    _at_most("labels", len(value), policy.LABELS_MAX, "labels")
+    for label in value:
+        if not label:
+            raise InvalidValue("labels", "a label is not empty")
+        _at_most("labels", len(label), policy.LABEL_CHARS_MAX, "characters a label")
+
+
+def metadata(value: Mapping[str, object]) -> None:
+    """At most METADATA_KEYS_MAX keys."""
+    _at_most("metadata", len(value), policy.METADATA_KEYS_MAX, "keys")
+
+
+def detail(value: str) -> None:
+    """At most DETAIL_CHARS_MAX characters."""
+    _at_most("detail", len(value), policy.DETAIL_CHARS_MAX, "characters")
+
+
+def content(value: str) -> None:
+    """At most CONTENT_CHARS_MAX characters."""
+    _at_most("content", len(value), policy.CONTENT_CHARS_MAX, "characters")
+
+
+def clocks(idle_timeout_s: int | None, max_duration_s: int) -> None:
+    """Both between 1 second and DURATION_S_MAX, the idle clock not the longer one."""
+    if not 0 < max_duration_s <= policy.DURATION_S_MAX:
+        raise InvalidValue("max_duration_s", f"between 1 and {policy.DURATION_S_MAX}")
+    if idle_timeout_s is not None and not 0 < idle_timeout_s <= max_duration_s:
+        raise InvalidValue("idle_timeout_s", f"between 1 and max_duration_s ({max_duration_s})")
+
+
+def _at_most(field: str, size: int, limit: int, unit: str) -> None:
+    if size > limit:
+        raise InvalidValue(field, f"at most {limit} {unit}, not {size}")

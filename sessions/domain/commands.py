@@ -1,0 +1,86 @@
+"""What can be asked of a session, in the imperative; ids and instants come with the command."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from projections.events.status import Dialect, Kind, Reason, Status
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Something asked of one session."""
+
+
+class CreateSession(Command, frozen=True, kw_only=True, gc=False):
+    """Make a session; `max_duration_s` None means the policy's for its kind."""
+
+    kind: Kind
+    dialect: Dialect
+    owner: str
+    status: Status = "pending"
+    reason: Reason = "requested"
+    title: str = ""
+    labels: tuple[str, ...] = ()
+    metadata: dict[str, Any] = {}
+    spec: dict[str, Any] = {}
+    idle_timeout_s: int | None = None
+    max_duration_s: int | None = None
+    expires_at: int | None = None
+
+
+class Configure(Command, frozen=True, kw_only=True, gc=False):
+    """Replace the given fields; `spec` is merged key by key and only while pending."""
+
+    title: str | UnsetType = UNSET
+    labels: tuple[str, ...] | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    spec: dict[str, Any] | UnsetType = UNSET
+
+
+class ChangeStatus(Command, frozen=True, kw_only=True, gc=False):
+    """Move the session on."""
+
+    to: Status
+    reason: Reason = "requested"
+    detail: str = ""
+
+
+class Extend(Command, frozen=True, kw_only=True, gc=False):
+    """Give the clocks a new length; an `idle_timeout_s` of None switches the idle clock off."""
+
+    idle_timeout_s: int | UnsetType | None = UNSET
+    max_duration_s: int | UnsetType = UNSET
+
+
+class Touch(Command, frozen=True, kw_only=True, gc=False):
+    """Note that the session was used at `at`."""
+
+    at: int
+
+
+class FireClocks(Command, frozen=True, kw_only=True, gc=False):
+    """End the session if one of its deadlines has passed."""
+
+
+class AddMessage(Command, frozen=True, kw_only=True, gc=False):
+    """Say something in the session."""
+
+    id: str
+    role: Literal["user", "agent", "system"]
+    content: str
+    type: str = ""
+    data: dict[str, Any] = {}
+
+
+class Delete(Command, frozen=True, kw_only=True, gc=False):
+    """Take the session out of lists and reads; one that runs is stopped first."""
+
+    reason: Reason = "deleted"
+
+
+AnyCommand = (
+    CreateSession | Configure | ChangeStatus | Extend | Touch | FireClocks | AddMessage | Delete
+)

@@ -1,0 +1,216 @@
+"""What becomes of a command: facts, or a Rejection and nothing else; no facts means no change."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from msgspec import UNSET
+
+from eventstore.codec import Fact
+from projections.events.session import (
+    MessageAdded,
+    SessionActive,
+    SessionConfigured,
+    SessionCreated,
+    SessionDeleted,
+    SessionExtended,
+    SessionLabelled,
+    SessionStatusChanged,
+)
+from projections.events.status import ENDED, Reason
+from projections.folds.session import SECOND_US, Session, expiry, idle_deadline, max_deadline
+from sessions.domain import checks
+from sessions.domain.commands import (
+    AddMessage,
+    AnyCommand,
+    ChangeStatus,
+    Configure,
+    CreateSession,
+    Delete,
+    Extend,
+    FireClocks,
+    Touch,
+)
+from sessions.domain.policy import INITIAL, MAX_DURATION_S, allowed
+from sessions.domain.rejections import (
+    AlreadyEnded,
+    AlreadyExists,
+    Deleted,
+    InvalidValue,
+    NotConfigurable,
+    NotFound,
+    TransitionNotAllowed,
+)
+
+Facts = tuple[Fact, ...]
+
+
+def decide(command: AnyCommand, state: Session | None, now: int) -> Facts:
+    """What becomes of `command` at `now` (microseconds); raises Rejection."""
+    if isinstance(command, CreateSession):
+        if state is not None:
+            raise AlreadyExists
+        return _create(command)
+    if state is None:
+        raise NotFound
+    if state.deleted:
+        if isinstance(command, Delete | FireClocks | Touch):
+            return ()
+        raise Deleted
+    return _change(command, state, now)
+
+
+def _change(
+    command: Configure | ChangeStatus | Extend | Touch | FireClocks | AddMessage | Delete,
+    state: Session,
+    now: int,
+) -> Facts:
+    match command:
+        case ChangeStatus():
+            return _change_status(command, state)
+        case Configure():
+            return _configure(command, state)
+        case Extend():
+            return _extend(command, state, now)
+        case AddMessage():
+            return _add_message(command, state)
+        case Touch():
+            return _touch(command, state)
+        case FireClocks():
+            return _fire(state, now)
+        case Delete():
+            return _delete(command, state)
+        case _:
+            assert_never(command)
+
+
+def _create(command: CreateSession) -> Facts:
+    if command.status not in INITIAL:
+        raise InvalidValue("status", f"a session does not begin {command.status}")
+    longest = command.max_duration_s
+    if longest is None:
+        longest = max(MAX_DURATION_S[command.kind], command.idle_timeout_s or 0)
+    checks.title(command.title)
+    checks.labels(command.labels)
+    checks.metadata(command.metadata)
+    checks.clocks(command.idle_timeout_s, longest)
+    created = SessionCreated(
+        kind=command.kind,
+        dialect=command.dialect,
+        owner=command.owner,
+        status=command.status,
+        max_duration_s=longest,
+        idle_timeout_s=command.idle_timeout_s,
+        expires_at=command.expires_at,
+        title=command.title,
+        labels=tuple(dict.fromkeys(command.labels)),
+        metadata=command.metadata,
+        spec=command.spec,
+        reason=command.reason,
+    )
+    return (created,)
+
+
+def _configure(command: Configure, state: Session) -> Facts:
+    title = UNSET if command.title == state.title else command.title
+    metadata = UNSET if command.metadata == state.metadata else command.metadata
+    spec = command.spec
+    if spec is not UNSET:
+        if state.status != "pending":
+            raise NotConfigurable("spec can be changed only while the session is pending.")
+        if {**state.spec, **spec} == state.spec:
+            spec = UNSET
+    if title is not UNSET:
+        checks.title(title)
+    if metadata is not UNSET:
+        checks.metadata(metadata)
+    facts: Facts = ()
+    if (title, metadata, spec) != (UNSET, UNSET, UNSET):
+        facts = (SessionConfigured(title=title, metadata=metadata, spec=spec),)
+    if command.labels is not UNSET:
+        checks.labels(command.labels)
+        labels = tuple(dict.fromkeys(command.labels))
+        if labels != state.labels:
+            facts += (SessionLabelled(labels=labels),)
+    return facts
+
+
+def _change_status(command: ChangeStatus, state: Session) -> Facts:
+    if command.to == state.status:
+        return ()
+    if state.ended:
+        raise AlreadyEnded(state.status)
+    if not allowed(state.status, command.to):
+        raise TransitionNotAllowed(state.status, command.to)
+    checks.detail(command.detail)
+    return (_moved(state, command),)
+
+
+def _extend(command: Extend, state: Session, now: int) -> Facts:
+    if state.ended:
+        raise AlreadyEnded(state.status)
+    idle = state.idle_timeout_s if command.idle_timeout_s is UNSET else command.idle_timeout_s
+    longest = state.max_duration_s if command.max_duration_s is UNSET else command.max_duration_s
+    if (idle, longest) == (state.idle_timeout_s, state.max_duration_s):
+        return ()
+    checks.clocks(idle, longest)
+    if state.created_at + longest * SECOND_US <= now:
+        raise InvalidValue("max_duration_s", "the session is older than that")
+    idle_change, longest_change = command.idle_timeout_s, command.max_duration_s
+    return (SessionExtended(idle_timeout_s=idle_change, max_duration_s=longest_change),)
+
+
+def _add_message(command: AddMessage, state: Session) -> Facts:
+    if state.ended:
+        raise AlreadyEnded(state.status)
+    checks.content(command.content)
+    said = MessageAdded(
+        id=command.id,
+        role=command.role,
+        content=command.content,
+        type=command.type,
+        data=command.data,
+    )
+    return (said,)
+
+
+def _touch(command: Touch, state: Session) -> Facts:
+    if state.ended or command.at <= state.active_at:
+        return ()
+    return (SessionActive(at=command.at),)
+
+
+def _fire(state: Session, now: int) -> Facts:
+    if state.ended:
+        return ()
+    due: list[tuple[int, Reason]] = []
+    for at, reason in _clocks(state):
+        if at is not None and at <= now:
+            due.append((at, reason))
+    if not due:
+        return ()
+    reason = min(due)[1]
+    ended = _moved(state, ChangeStatus(to="timed_out", reason=reason))
+    return (ended, SessionDeleted(reason=reason)) if reason == "expired" else (ended,)
+
+
+def _clocks(state: Session) -> tuple[tuple[int | None, Reason], ...]:
+    return (
+        (idle_deadline(state), "idle_timeout"),
+        (max_deadline(state), "max_duration"),
+        (expiry(state), "expired"),
+    )
+
+
+def _delete(command: Delete, state: Session) -> Facts:
+    deleted = SessionDeleted(reason=command.reason)
+    if state.ended:
+        return (deleted,)
+    return _moved(state, ChangeStatus(to="stopped", reason=command.reason)), deleted
+
+
+def _moved(state: Session, command: ChangeStatus) -> SessionStatusChanged:
+    assert command.to in ENDED or allowed(state.status, command.to)
+    return SessionStatusChanged(
+        was=state.status, to=command.to, reason=command.reason, detail=command.detail
+    )

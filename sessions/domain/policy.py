@@ -1,0 +1,56 @@
+"""The rules as data: which status follows which, and how long a session may last."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from projections.events.status import ENDED, STATUSES, Kind, Status
+
+# Whatever is not ended can also be ended by force; nothing leaves an ended status.
+_ONWARD: Final[dict[Status, frozenset[Status]]] = {
+    "pending": frozenset({"queued", "starting", "running"}),
+    "queued": frozenset({"starting", "running"}),
+    "starting": frozenset({"queued", "running", "blocked", "stopping"}),
+    "running": frozenset({"queued", "blocked", "pausing", "paused", "stopping"}),
+    "blocked": frozenset({"queued", "running", "pausing", "paused", "stopping"}),
+    "pausing": frozenset({"running", "paused", "stopping"}),
+    "paused": frozenset({"resuming", "running", "stopping"}),
+    "resuming": frozenset({"queued", "running", "blocked", "paused", "stopping"}),
+    "stopping": frozenset(),
+}
+
+
+def _after(status: Status) -> frozenset[Status]:
+    return frozenset() if status in ENDED else ENDED | _ONWARD[status]
+
+
+TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
+    status: _after(status) for status in STATUSES
+}
+
+INITIAL: Final[frozenset[Status]] = frozenset((*ENDED, "pending", "queued", "running"))
+
+MINUTE_S: Final = 60
+DAY_S: Final = 24 * 60 * MINUTE_S
+
+# Every session that is not ended has a deadline; this is the one it gets when nobody sets one.
+MAX_DURATION_S: Final[dict[Kind, int]] = {
+    "test_run": 7 * DAY_S,
+    "browser": 15 * MINUTE_S,
+    "evaluation": 30 * DAY_S,
+    "agent": 7 * DAY_S,
+    "vm": 7 * DAY_S,
+}
+DURATION_S_MAX: Final = 366 * DAY_S
+
+TITLE_CHARS_MAX: Final = 1_000
+LABELS_MAX: Final = 64
+LABEL_CHARS_MAX: Final = 256
+METADATA_KEYS_MAX: Final = 256
+DETAIL_CHARS_MAX: Final = 4_000
+CONTENT_CHARS_MAX: Final = 256 << 10
+
+
+def allowed(was: Status, to: Status) -> bool:
+    """True if a session may go from `was` to `to`."""
+    return to in TRANSITIONS[was]

@@ -1,0 +1,82 @@
+"""What a caller is told when something goes wrong; each dialect puts it in its own words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from eventstore import errors as store
+from sessions.domain import rejections as domain
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One wrong field of a request: where (`path`), what (`code`, as pydantic names it) and why."""
+
+    path: tuple[str | int, ...]
+    message: str
+    code: str = "value_error"
+
+
+class Failure(Exception):
+    """A refusal with its HTTP status, a stable code and one clear sentence."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        fields: tuple[FieldError, ...] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.fields = fields
+        self.headers = headers or {}
+
+
+RETRY_AFTER: Final = {"Retry-After": "1"}
+
+_STATUS: Final[dict[type[domain.Rejection], int]] = {
+    domain.NotFound: 404,
+    domain.Deleted: 410,
+    domain.AlreadyExists: 409,
+    domain.TransitionNotAllowed: 409,
+    domain.AlreadyEnded: 409,
+    domain.NotConfigurable: 409,
+    domain.InvalidValue: 422,
+    domain.RevisionMismatch: 412,
+    domain.IdempotencyKeyReused: 422,
+    domain.Forbidden: 403,
+}
+
+
+def failure_of(error: Exception) -> Failure | None:
+    """What `error` says to a caller; None for a bug."""
+    match error:
+        case Failure():
+            return error
+        case domain.InvalidValue():
+            field = FieldError(("body", error.field), error.message)
+            return Failure(422, error.code, error.detail, fields=(field,))
+        case domain.Rejection():
+            return Failure(_STATUS[type(error)], error.code, error.detail)
+        case store.Conflict():
+            detail = "Others keep changing this at the same moment; try again."
+            return Failure(409, "conflict", detail, headers=RETRY_AFTER)
+        case store.CommitTooLarge():
+            return Failure(413, "too_large", "The request holds more than one commit may.")
+        case store.StorageFull():
+            detail = "The disk of the service is full; nothing was changed. Reads go on."
+            return Failure(507, "storage_full", detail)
+        case store.StorageError():
+            detail = "The disk of the service refuses writes; nothing was changed. Reads go on."
+            return Failure(503, "storage_unavailable", detail, headers=RETRY_AFTER)
+        case store.LogBusy() | store.LogClosed():
+            detail = "The service cannot take this now; try again."
+            return Failure(503, "unavailable", detail, headers=RETRY_AFTER)
+        case _:
+            return None

@@ -1,0 +1,104 @@
+"""Running the service as a process: start, say ready, drain on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from eventstore.errors import EventStoreError
+from sessions.app import make_app
+from sessions.caller import SERVICE
+from sessions.control import SOCKET_NAME, socket_path
+from sessions.settings import Settings
+from sessions.web.appkeys import ACCESS
+
+EXIT_REFUSED: Final = 1
+# The default thresholds scan a heap of 100,000 sessions again and again: the tail of every answer.
+GC_THRESHOLDS: Final = (50_000, 50, 100)
+
+_log = structlog.get_logger()
+
+
+async def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code."""
+    print(f"settings: {json.dumps(settings.redacted())}", flush=True)
+    app = make_app(settings)
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=settings.drain_s
+    )
+    stop = _stop_signal()
+    try:
+        try:
+            await runner.setup()
+            sites = await _sites(runner, settings)
+        except (EventStoreError, OSError) as error:
+            print(f"sessiond: cannot start: {error}", file=sys.stderr, flush=True)
+            return EXIT_REFUSED
+        await _first_key(app)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        print(f"ready {sites}", flush=True)
+        await stop.wait()
+        _log.info("service.stopping")
+    finally:
+        await runner.cleanup()
+        socket_path(settings.folder).unlink(missing_ok=True)
+    return 0
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _sites(runner: web.AppRunner, settings: Settings) -> str:
+    tcp = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+    await tcp.start()
+    path = socket_path(settings.folder)
+    path.unlink(missing_ok=True)
+    # Whoever may write in the data folder may administer it, by `sessiond keys`.
+    mask = os.umask(0o177)
+    try:
+        with contextlib.chdir(path.parent):
+            await web.UnixSite(runner, SOCKET_NAME).start()
+    finally:
+        os.umask(mask)
+    port = runner.addresses[0][1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}"
+
+
+async def _first_key(app: web.Application) -> None:
+    """Where there is no key at all, make one and show it once."""
+    access = app[ACCESS]
+    if not access.empty:
+        return
+    made = await access.issue(
+        SERVICE, name="first", tenant=SERVICE.tenant, scopes=("admin",), prefix="sdk_"
+    )
+    print(f"first start: this admin key is shown once: {made.secret}", flush=True)
+
+
+def run(settings: Settings) -> int:
+    """Run `serve` on the loop that the settings ask for."""
+    factory = None
+    if settings.uvloop:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    Path(settings.folder).mkdir(parents=True, exist_ok=True)
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(serve(settings))

@@ -1,0 +1,217 @@
+"""A command flows straight through: load, decide, append, and again where someone was faster."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from eventstore.codec import Fact
+from eventstore.commit import START, Append, Commit, Position
+from eventstore.errors import CommitIdReused, Conflict
+from eventstore.ports import EventLog
+from projections.events import CODEC
+from projections.events.request import RequestAnswered
+from projections.folds import session as session_fold
+from projections.folds.session import PREFIX, Session
+from projections.follower import Follower
+from projections.subjects import SESSION, replay
+from sessions import ids
+from sessions.caller import Caller
+from sessions.domain.commands import AnyCommand, CreateSession, Delete, Touch
+from sessions.domain.decide import decide
+from sessions.domain.rejections import (
+    Deleted,
+    IdempotencyKeyReused,
+    NotFound,
+    RevisionMismatch,
+)
+from sessions.waiters import Waiters
+
+CONFLICT_RETRIES_MAX: Final = 16
+STREAM_PAGE: Final = 1000
+# Uses of a session closer together than this share of its idle time-out are told as one.
+TOUCH_SHARE: Final = 0.1
+
+ClockUs = Callable[[], int]
+
+
+class Once(msgspec.Struct, frozen=True):
+    """A request that must not happen twice: `key` names it, `fingerprint` is what it asks."""
+
+    key: str
+    fingerprint: str
+
+    def commit_id(self, tenant: str) -> bytes:
+        """The id of the commit that answers it; the log takes each id once."""
+        return hashlib.sha256(f"once\0{tenant}\0{self.key}".encode()).digest()[:16]
+
+
+class Sessions:
+    """Every change to a session goes through here, whichever dialect asks for it."""
+
+    def __init__(
+        self, log: EventLog, follower: Follower, waiters: Waiters, clock_us: ClockUs
+    ) -> None:
+        self.waiters = waiters
+        self._log = log
+        self._states = follower.states
+        self._clock_us = clock_us
+
+    async def create(
+        self, session_id: str, command: CreateSession, who: Caller, once: Once | None = None
+    ) -> tuple[Session, bool]:
+        """The new session and True, or the one that `once` made before and False."""
+        if once is not None:
+            earlier = await self._answered(once, who)
+            if earlier is not None:
+                return earlier, False
+        facts = decide(command, None, self._clock_us())
+        stream = PREFIX + session_id
+        try:
+            await self._append(stream, None, facts, who, once)
+        except CommitIdReused:
+            assert once is not None
+            earlier = await self._answered(once, who)
+            assert earlier is not None
+            return earlier, False
+        return await self._state(stream), True
+
+    async def execute(
+        self,
+        session_id: str,
+        command: AnyCommand,
+        who: Caller,
+        *,
+        expected: Position | None = None,
+        once: Once | None = None,
+    ) -> Session:
+        """The session after `command`; raises Rejection, also when it is not at `expected`."""
+        if once is not None:
+            earlier = await self._answered(once, who)
+            if earlier is not None:
+                return earlier
+        stream = PREFIX + session_id
+        for attempt in range(CONFLICT_RETRIES_MAX):
+            state = await self._load(session_id, who, deleted=isinstance(command, Delete))
+            if expected is not None and expected != state.position:
+                raise RevisionMismatch(state.position)
+            facts = decide(command, state, self._clock_us())
+            if not facts:
+                return state
+            try:
+                await self._append(stream, state, facts, who, once)
+                return await self._state(stream)
+            except CommitIdReused:
+                once_answered = once and await self._answered(once, who)
+                assert once_answered
+                return once_answered
+            except Conflict:
+                if attempt == CONFLICT_RETRIES_MAX - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def get(self, session_id: str, who: Caller) -> Session:
+        """The session as it is now; raises NotFound or Deleted."""
+        return await self._load(session_id, who)
+
+    async def touch(self, session_id: str, who: Caller) -> Session:
+        """Note a use of the session; uses shortly after one another are one fact in the log."""
+        state = await self._load(session_id, who)
+        now = self._clock_us()
+        share = (state.idle_timeout_s or 0) * session_fold.SECOND_US * TOUCH_SHARE
+        if state.idle_timeout_s is None or now - state.active_at < share:
+            return state
+        return await self.execute(session_id, Touch(at=now), who)
+
+    async def commits(
+        self, session_id: str, who: Caller, after: Position = START, limit: int = STREAM_PAGE
+    ) -> list[Commit]:
+        """The history of a session, also of a deleted one."""
+        await self._load(session_id, who, deleted=True)
+        page = await self._log.read_stream(PREFIX + session_id, after, limit)
+        return [recorded.commit for recorded in page]
+
+    async def as_of(self, session_id: str, position: Position) -> Session | None:
+        """The session as it was right after `position`."""
+        stream = PREFIX + session_id
+        commits: list[Commit] = []
+        after = START
+        while page := await self._log.read_stream(stream, after, STREAM_PAGE):
+            commits.extend(recorded.commit for recorded in page)
+            after = commits[-1].position
+            if after >= position:
+                break
+        state: Session | None = replay(stream, commits, position)
+        return state
+
+    async def _load(self, session_id: str, who: Caller, *, deleted: bool = False) -> Session:
+        stream = PREFIX + session_id
+        state: Session | None = self._states.at_hand(stream) or await self._states.get(stream)
+        if state is None or not who.sees(state.tenant):
+            raise NotFound("There is no such session.")
+        if state.deleted and not deleted:
+            raise Deleted
+        return state
+
+    async def _state(self, stream: str) -> Session:
+        state: Session = self._states.at_hand(stream) or await self._states.get(stream)
+        return state
+
+    async def _append(
+        self,
+        stream: str,
+        state: Session | None,
+        facts: tuple[Fact, ...],
+        who: Caller,
+        once: Once | None,
+    ) -> Commit:
+        tenant = who.tenant if state is None else state.tenant
+        if once is not None:
+            facts = (*facts, RequestAnswered(fingerprint=once.fingerprint))
+        wish = Append(
+            stream=stream,
+            expected=START if state is None else state.position,
+            commit_id=ids.commit_id() if once is None else once.commit_id(tenant),
+            events=tuple(map(CODEC.encode, facts)),
+            actor=who.actor,
+            tenant=tenant,
+            tags=session_fold.tags(preview(stream, state, facts, who.actor, tenant)),
+            correlation_id=who.correlation_id,
+            traceparent=who.traceparent,
+        )
+        return await self._log.append(wish)
+
+    async def _answered(self, once: Once, who: Caller) -> Session | None:
+        commit = await self._log.find(once.commit_id(who.tenant))
+        if commit is None:
+            return None
+        for event in commit.events:
+            fact = CODEC.decode(event)
+            if isinstance(fact, RequestAnswered) and fact.fingerprint == once.fingerprint:
+                return await self.as_of(commit.stream.removeprefix(PREFIX), commit.position)
+        raise IdempotencyKeyReused
+
+
+def preview(
+    stream: str, state: Session | None, facts: tuple[Fact, ...], actor: str, tenant: str
+) -> Session:
+    """The state that `facts` will lead to, but for position and time: it names the tags."""
+    ahead: Any = Commit(
+        position=START,
+        previous=START,
+        stream=stream,
+        id="",
+        at=0,
+        actor=actor,
+        tenant=tenant,
+        events=(),
+    )
+    after: Any = state
+    for fact in facts:
+        after = SESSION.evolve(after, fact, ahead)
+    assert after is not None
+    session: Session = after
+    return session

@@ -1,0 +1,111 @@
+"""Settings from options, the environment and a TOML file, in that order of weight."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+ENV_PREFIX: Final = "SESSIOND_"
+SECRET_FIELDS: Final = frozenset({"admin_key"})
+REDACTED: Final = "***"
+
+
+class SettingsError(Exception):
+    """A setting is unknown or out of range."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set; each name is also an option and, in capitals, a variable.
+
+    Times are seconds, sizes bytes.
+    """
+
+    data: str = "./sessiond-data"
+    host: str = "127.0.0.1"
+    port: int = msgspec.field(default=8080)
+    admin_key: str | None = None
+    wave_open: bool = False
+    public_url: str | None = None
+    body_bytes_max: int = 1 << 20
+    append_queue_max: int = 16_384
+    observer_buffer_bytes_max: int = 256 << 10
+    observers_max: int = 20_000
+    heartbeat_s: float = 20.0
+    wait_s_max: float = 60.0
+    drain_s: float = 1.0
+    log_level: str = "info"
+    log_format: str = "auto"
+    uvloop: bool = False
+
+    def __post_init__(self) -> None:
+        _in_range("port", self.port, 0, 65_535)
+        _in_range("body_bytes_max", self.body_bytes_max, 1024, 1 << 30)
+        _in_range("append_queue_max", self.append_queue_max, 1, 1 << 20)
+        _in_range("observer_buffer_bytes_max", self.observer_buffer_bytes_max, 4096, 1 << 30)
+        _in_range("observers_max", self.observers_max, 0, 1 << 20)
+        _in_range("heartbeat_s", self.heartbeat_s, 0.05, 3600)
+        _in_range("wait_s_max", self.wait_s_max, 0, 3600)
+        _in_range("drain_s", self.drain_s, 0, 60)
+        _one_of("log_level", self.log_level, "debug", "info", "warning", "error")
+        _one_of("log_format", self.log_format, "auto", "json", "console")
+
+    @property
+    def folder(self) -> Path:
+        """The data folder."""
+        return Path(self.data).expanduser()
+
+    def redacted(self) -> dict[str, Any]:
+        """The settings as they may be printed."""
+        values = msgspec.structs.asdict(self)
+        return {
+            name: REDACTED if name in SECRET_FIELDS and value else value
+            for name, value in values.items()
+        }
+
+
+def load(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings; `options` holds what was given on the command line, and `config` a file.
+
+    Raises SettingsError.
+    """
+    merged: dict[str, Any] = {}
+    config = options.get("config") or environ.get(f"{ENV_PREFIX}CONFIG")
+    if config:
+        merged.update(_from_file(Path(config)))
+    merged.update(_from_environment(environ))
+    merged.update({k: v for k, v in options.items() if v is not None and k != "config"})
+    try:
+        return msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(str(error).replace("Object contains", "There is an")) from None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: environ[ENV_PREFIX + name.upper()]
+        for name in Settings.__struct_fields__
+        if environ.get(ENV_PREFIX + name.upper())
+    }
+
+
+def _in_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+
+
+def _one_of(name: str, value: str, *words: str) -> None:
+    if value not in words:
+        raise ValueError(f"{name} must be one of {', '.join(words)}, not {value}")

@@ -1,0 +1,1 @@
+"""What every HTTP handler of the service shares: the edge, errors, bodies, keys."""

@@ -1,0 +1,82 @@
+"""Reading a JSON body: every way in which it can be wrong becomes a Failure here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from sessions.failure import Failure, FieldError
+
+DEPTH_MAX: Final = 64
+T = TypeVar("T")
+
+
+async def json_body(request: web.Request, decoder: msgspec.json.Decoder[T]) -> T:
+    """The body as `decoder` reads it; raises Failure 400, 413 or 422."""
+    return decode(await request.read(), decoder)
+
+
+def decode(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """`raw` as `decoder` reads it; raises Failure 400 or 422."""
+    try:
+        _check_depth(raw)
+        value = decoder.decode(raw)
+        if b"\\u0000" in raw:
+            _check_nul(raw)
+    except msgspec.ValidationError as error:
+        field = field_error(error)
+        raise Failure(422, "invalid_body", str(error), fields=(field,)) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Failure(400, "malformed_json", f"The body is not JSON: {error}.") from None
+    return value
+
+
+def field_error(error: msgspec.ValidationError) -> FieldError:
+    """Where and what is wrong, taken from msgspec's words (`Expected ... - at `$.a[0].b``)."""
+    message, _, place = str(error).partition(" - at `$")
+    path = place.rstrip("`").replace("[", ".").replace("]", "").split(".")
+    steps = tuple(int(step) if step.isdigit() else step for step in path if step)
+    return FieldError(("body", *steps), message)
+
+
+def _check_depth(raw: bytes) -> None:
+    # What goes in must come out again at a deeper stack, and SQLite's JSON has its own limit.
+    if raw.count(b"{") + raw.count(b"[") <= DEPTH_MAX:
+        return
+    depth = deepest = 0
+    for byte in _outside_strings(raw):
+        if byte in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"}]":
+            depth -= 1
+    if deepest > DEPTH_MAX:
+        raise Failure(400, "too_deep", f"The JSON is nested deeper than {DEPTH_MAX} levels.")
+
+
+def _outside_strings(raw: bytes) -> Iterator[int]:
+    inside = escaped = False
+    for byte in raw:
+        if inside:
+            inside = escaped or byte != 0x22
+            escaped = not escaped and byte == 0x5C
+        elif byte == 0x22:
+            inside = True
+        else:
+            yield byte
+
+
+def _check_nul(raw: bytes) -> None:
+    if _holds_nul(msgspec.json.decode(raw)):
+        raise Failure(400, "nul_character", "The body holds a NUL character.")
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any("\0" in key or _holds_nul(item) for key, item in value.items())
+    return isinstance(value, list) and any(map(_holds_nul, value))

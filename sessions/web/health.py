@@ -1,0 +1,51 @@
+"""`/livez`, `/readyz` and `/metrics`: no key needed, nothing about any session in them."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+from aiohttp import web
+
+from sessions.metrics import CONTENT_TYPE
+from sessions.web.appkeys import FOLLOWER, LOG, METRICS
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether the service answers from the present; `lag` is commits that the views miss."""
+
+    ready: bool
+    head: int
+    lag: int
+    sqlite: str
+    reason: str = ""
+
+
+async def livez(_: web.Request) -> web.Response:
+    """200 while the process turns."""
+    return web.json_response({"alive": True})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """200 when lists are up to date and the disk takes writes, else 503."""
+    follower = request.app[FOLLOWER]
+    reason = "" if follower.failure is None else f"views: {follower.failure}"
+    body = Readiness(
+        ready=not reason,
+        head=request.app[LOG].head().size,
+        lag=follower.lag,
+        sqlite=sqlite3.sqlite_version,
+        reason=reason,
+    )
+    return web.Response(
+        status=200 if body.ready else 503,
+        body=msgspec.json.encode(body),
+        content_type="application/json",
+    )
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """The counters, for Prometheus."""
+    found = request.app[METRICS]
+    found.view_lag.set(request.app[FOLLOWER].lag)
+    return web.Response(body=found.text(), headers={"Content-Type": CONTENT_TYPE})

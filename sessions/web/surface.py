@@ -1,0 +1,47 @@
+"""A surface: the routes of one dialect as data, and how it says that something went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from sessions.failure import Failure
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+EncodeFailure = Callable[[Failure], tuple[int, bytes, str]]
+"""Status, body and content type of a refusal, in the words of the dialect."""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation. `root` serves it without the prefix as well, as the original documents do.
+
+    `doc` is what the OpenAPI document says of it.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    name: str
+    root: bool = False
+    doc: Any = None
+
+
+class Surface(msgspec.Struct, frozen=True, kw_only=True):
+    """The routes of a dialect under its prefix."""
+
+    name: str
+    prefix: str
+    routes: tuple[Route, ...]
+    failure: EncodeFailure
+
+    def definitions(self) -> Iterable[tuple[Route, web.RouteDef]]:
+        """The routes as aiohttp wants them, prefixed and, where they ask for it, at the root."""
+        for route in self.routes:
+            paths = {self.prefix + route.path: None}
+            if route.root:
+                paths[route.path] = None
+            for path in paths:
+                yield route, web.RouteDef(route.method, path, route.handler, {})
