@@ -51,10 +51,8 @@ def wall_clock_us() -> int:
 def make_app(settings: Settings, *, clock_us: Callable[[], int] = wall_clock_us) -> web.Application:
     """The service as an aiohttp application; it opens the data folder when it starts."""
     metrics = Metrics()
-    edge = Edge(SURFACES, metrics)
-    app = web.Application(
-        middlewares=[web.middleware(edge.__call__)], client_max_size=settings.body_bytes_max
-    )
+    edge = web.middleware(Edge(SURFACES, metrics))
+    app = web.Application(middlewares=[edge], client_max_size=settings.body_bytes_max)
     app[SETTINGS] = settings
     app[METRICS] = metrics
     for surface in SURFACES:
