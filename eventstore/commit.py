@@ -12,6 +12,7 @@ Position = NewType("Position", int)
 START: Final = Position(0)
 """Before the first commit of the log, and the `previous` of a stream's first commit."""
 
+COMMIT_ID_BYTES: Final = 16
 BODY_BYTES_MAX: Final = 1 << 20
 """A commit with more event data is refused: it would stall every other commit of its batch."""
 
@@ -112,6 +113,15 @@ def restore(body: bytes) -> Recorded:
 def restore_array(array: bytes) -> list[Recorded]:
     """The commits of a JSON array of stored bodies, each with its exact bytes."""
     return [restore(bytes(raw)) for raw in _array_decoder.decode(array)]
+
+
+def check(wish: Append) -> None:
+    """Raises ValueError for a wish that no log can hold: it would take its batch down with it."""
+    if len(wish.commit_id) != COMMIT_ID_BYTES:
+        raise ValueError(f"a commit id has {COMMIT_ID_BYTES} bytes")
+    if not wish.events:
+        raise ValueError("a commit has at least one event")
+    _encoder.encode(wish)  # text that came in as surrogates cannot go out as UTF-8
 
 
 def payload_bytes(wish: Append) -> int:

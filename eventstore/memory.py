@@ -12,6 +12,7 @@ from eventstore.commit import (
     Commit,
     Position,
     Recorded,
+    check,
     payload_bytes,
     record,
     same_content,
@@ -33,7 +34,8 @@ class MemoryLog:
         self._listeners: list[Listener] = []
 
     async def append(self, wish: Append) -> Commit:
-        """Append; raises Conflict, CommitIdReused or CommitTooLarge."""
+        """Append; raises Conflict, CommitIdReused, CommitTooLarge or ValueError."""
+        check(wish)
         if payload_bytes(wish) > BODY_BYTES_MAX:
             raise CommitTooLarge(payload_bytes(wish))
         if wish.commit_id in self._ids:

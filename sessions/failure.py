@@ -38,6 +38,14 @@ class Failure(Exception):
         self.headers = headers or {}
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """A refusal as it goes out."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
 RETRY_AFTER: Final = {"Retry-After": "1"}
 
 _STATUS: Final[dict[type[domain.Rejection], int]] = {

@@ -49,6 +49,22 @@ class Once(msgspec.Struct, frozen=True):
         return hashlib.sha256(f"once\0{tenant}\0{self.key}".encode()).digest()[:16]
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """A name that one session at a time may hold, for as long as `held` says of its state.
+
+    Each holder's commit id is made of the name and how many held it before, so that the log
+    itself lets only one of two racing creates have it, also after a restart.
+    """
+
+    name: str
+    held: Callable[[Session], bool]
+
+    def commit_id(self, tenant: str, generation: int) -> bytes:
+        """The id of the commit by which the holder of that generation takes the name."""
+        text = f"claim\0{tenant}\0{self.name}\0{generation}"
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
 class Sessions:
     """Every change to a session goes through here, whichever dialect asks for it."""
 
@@ -71,13 +87,49 @@ class Sessions:
         facts = decide(command, None, self._clock_us())
         stream = PREFIX + session_id
         try:
-            await self._append(stream, None, facts, who, once)
+            await self._append_once(stream, None, facts, who, once)
         except CommitIdReused:
             assert once is not None
             earlier = await self._answered(once, who)
             assert earlier is not None
             return earlier, False
         return await self._state(stream), True
+
+    async def create_claiming(
+        self, session_id: str, command: CreateSession, who: Caller, claim: Claim
+    ) -> tuple[Session, bool]:
+        """The new session, which now holds `claim`, and True; or its present holder and False."""
+        facts = decide(command, None, self._clock_us())
+        while True:
+            generation = await self._last_generation(claim, who.tenant)
+            if generation:
+                holder = await self._log.find(claim.commit_id(who.tenant, generation))
+                assert holder is not None
+                state = await self._states.get(holder.stream)
+                if state is not None and not state.deleted and claim.held(state):
+                    return state, False
+            commit_id = claim.commit_id(who.tenant, generation + 1)
+            stream = PREFIX + session_id
+            try:
+                await self._append(stream, None, facts, who, commit_id)
+            except CommitIdReused:
+                continue  # another create was faster: look who holds the name now
+            return await self._state(stream), True
+
+    async def _last_generation(self, claim: Claim, tenant: str) -> int:
+        """How many have held the claim: galloping, then halving, for look-ups cost a hop each."""
+
+        async def taken(generation: int) -> bool:
+            return await self._log.find(claim.commit_id(tenant, generation)) is not None
+
+        high = 1
+        while await taken(high):
+            high *= 2
+        low = high // 2
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if await taken(middle) else (low, middle)
+        return low
 
     async def execute(
         self,
@@ -102,7 +154,7 @@ class Sessions:
             if not facts:
                 return state
             try:
-                await self._append(stream, state, facts, who, once)
+                await self._append_once(stream, state, facts, who, once)
                 return await self._state(stream)
             except CommitIdReused:
                 once_answered = once and await self._answered(once, who)
@@ -160,21 +212,33 @@ class Sessions:
         state: Session = self._states.at_hand(stream) or await self._states.get(stream)
         return state
 
-    async def _append(
+    async def _append_once(
         self,
         stream: str,
         state: Session | None,
         facts: tuple[Fact, ...],
         who: Caller,
         once: Once | None,
-    ) -> Commit:
-        tenant = who.tenant if state is None else state.tenant
-        if once is not None:
+    ) -> None:
+        if once is None:
+            await self._append(stream, state, facts, who, ids.commit_id())
+        else:
             facts = (*facts, RequestAnswered(fingerprint=once.fingerprint))
+            await self._append(stream, state, facts, who, once.commit_id(who.tenant))
+
+    async def _append(
+        self,
+        stream: str,
+        state: Session | None,
+        facts: tuple[Fact, ...],
+        who: Caller,
+        commit_id: bytes,
+    ) -> None:
+        tenant = who.tenant if state is None else state.tenant
         wish = Append(
             stream=stream,
             expected=START if state is None else state.position,
-            commit_id=ids.commit_id() if once is None else once.commit_id(tenant),
+            commit_id=commit_id,
             events=tuple(map(CODEC.encode, facts)),
             actor=who.actor,
             tenant=tenant,
@@ -182,7 +246,7 @@ class Sessions:
             correlation_id=who.correlation_id,
             traceparent=who.traceparent,
         )
-        return await self._log.append(wish)
+        await self._log.append(wish)
 
     async def _answered(self, once: Once, who: Caller) -> Session | None:
         commit = await self._log.find(once.commit_id(who.tenant))

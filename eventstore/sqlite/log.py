@@ -97,13 +97,13 @@ class SqliteLog:
 
     async def read(self, after: Position = START, limit: int = 1000) -> list[Recorded]:
         """Up to `limit` commits after `after`, without a gap, in order."""
-        return await self._page("read", (after, min(limit, READ_MAX)))
+        return await self._page("read", (after,), min(limit, READ_MAX))
 
     async def read_stream(
         self, stream: str, after: Position = START, limit: int = 1000
     ) -> list[Recorded]:
         """Up to `limit` commits of one stream after `after`, in order."""
-        return await self._page("read_stream", (stream, after, min(limit, READ_MAX)))
+        return await self._page("read_stream", (stream, after), min(limit, READ_MAX))
 
     async def find(self, commit_id: bytes) -> Commit | None:
         """The commit that was appended with `commit_id`."""
@@ -135,9 +135,14 @@ class SqliteLog:
         self._turn = (self._turn + 1) % len(self._readers)
         return self._readers[self._turn]
 
-    async def _page(self, query: str, parameters: tuple[object, ...]) -> list[Recorded]:
+    async def _page(self, query: str, parameters: tuple[object, ...], limit: int) -> list[Recorded]:
         try:
-            array = await scalar(self._reader(), QUERIES[query], parameters)
+            array = await scalar(self._reader(), QUERIES[query], (*parameters, limit))
+        except sqlite3.DataError as error:
+            # A page is one value, and SQLite's limit on a value is less than 1000 large commits.
+            if limit > 1:
+                return await self._page(query, parameters, limit // 2)
+            raise storage_error(error) from error
         except sqlite3.Error as error:
             raise storage_error(error) from error
         return restore_array(array) if isinstance(array, bytes) else []

@@ -40,11 +40,14 @@ class Row(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """`rows` go in, `placed` and `aside` are indexes into the batch, `tree` is the tree after."""
+    """`rows` go in, `placed` and `aside` are indexes into the batch, `tree` is the tree after.
+
+    `aside` also says where the stream of each append stood when its turn came.
+    """
 
     rows: list[Row]
     placed: list[int]
-    aside: list[int]
+    aside: dict[int, Position]
     heads: dict[str, StreamHead]
     tree: Tree
 
@@ -63,11 +66,11 @@ def plan(
     their word here, and the unique indexes refuse the batch if they or an id were wrong.
     """
     ids = set(taken)
-    made = Plan([], [], [], {}, tree.copy())
+    made = Plan([], [], {}, {}, tree.copy())
     for index, wish in enumerate(batch):
         key, head = made.heads.get(wish.stream) or heads.get(wish.stream, NO_STREAM)
         if wish.commit_id in ids or (wish.expected is not None and wish.expected != head):
-            made.aside.append(index)
+            made.aside[index] = head
             continue
         ids.add(wish.commit_id)
         position = Position(made.tree.size + 1)

@@ -30,11 +30,16 @@ FROM (SELECT body FROM commits WHERE position > ? ORDER BY position LIMIT ?)
 SELECT body FROM commits WHERE position > ? ORDER BY position LIMIT ?
 
 -- read_stream --
+-- The position to read after may be of another stream: begin at the commit that it falls behind.
+WITH named AS MATERIALIZED (SELECT position AS stream FROM commits WHERE name = ?1)
 SELECT '[' || group_concat(body, ',') || ']'
 FROM (
     SELECT body FROM commits
-    WHERE stream = (SELECT position FROM commits WHERE name = ?) AND previous >= ?
-    ORDER BY previous LIMIT ?
+    WHERE stream = (SELECT stream FROM named) AND position > ?2 AND previous >= (
+        SELECT coalesce(max(before.previous), 0) FROM commits AS before
+        WHERE before.stream = (SELECT stream FROM named) AND before.previous < ?2
+    )
+    ORDER BY previous LIMIT ?3
 )
 
 -- find --

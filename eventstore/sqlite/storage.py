@@ -59,8 +59,8 @@ async def open_writer(path: Path) -> aiosqlite.Connection:
     """The one connection that writes and checkpoints; makes the tables in a new file."""
     connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=64)
     try:
+        await _ensure_schema(connection, path)  # first, so that a foreign file stays as it is
         await connection.executescript(_WRITER_PRAGMAS)
-        await _ensure_schema(connection, path)
     except BaseException:
         await connection.close()
         raise
@@ -78,7 +78,12 @@ async def open_reader(path: Path) -> aiosqlite.Connection:
 
 
 async def _ensure_schema(connection: aiosqlite.Connection, path: Path) -> None:
-    application = await scalar(connection, "PRAGMA application_id")
+    try:
+        application = await scalar(connection, "PRAGMA application_id")
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", None) == "SQLITE_NOTADB":
+            raise LogFormatError(f"{path} is not a database") from error
+        raise
     version = await scalar(connection, "PRAGMA user_version")
     tables = await scalar(connection, "SELECT count(*) FROM sqlite_schema")
     if (application, version, tables) == (0, 0, 0):

@@ -23,12 +23,13 @@ from eventstore.commit import (
     Commit,
     Position,
     Recorded,
+    check,
     payload_bytes,
     restore,
     same_content,
 )
 from eventstore.errors import CommitIdReused, CommitTooLarge, Conflict, LogBusy, LogClosed
-from eventstore.merkle import Tree, frontier_positions
+from eventstore.merkle import Tree, frontier_positions, leaf_hash
 from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padded_size
 from eventstore.sqlite.plan import (
     NO_STREAM,
@@ -88,11 +89,12 @@ class Writer:
         self._in_step = True
 
     def submit(self, wish: Append) -> asyncio.Future[Commit]:
-        """Queue `wish`; raises LogClosed, LogBusy or CommitTooLarge at once."""
+        """Queue `wish`; raises LogClosed, LogBusy, CommitTooLarge or ValueError at once."""
         if self._closing:
             raise LogClosed
         if len(self._queue) >= self._queue_max:
             raise LogBusy(f"{self._queue_max} appends wait")
+        check(wish)
         if payload_bytes(wish) > BODY_BYTES_MAX:
             raise CommitTooLarge(payload_bytes(wish))
         answer: asyncio.Future[Commit] = asyncio.get_running_loop().create_future()
@@ -107,17 +109,20 @@ class Writer:
 
     async def run(self) -> None:
         """Write until closed and drained."""
+        batch: list[_Pending] = []
         try:
             while await self._more():
                 # One more turn of the loop lets the requests that are ready join this batch.
                 await asyncio.sleep(0)
-                await self._commit(self._take())
+                batch = self._take()
+                await self._commit(batch)
                 if self._unchecked_bytes > CHECKPOINT_BYTES:
                     await self._checkpoint()
         finally:
             self._closing = True
-            while self._queue:
-                _fail(self._queue.popleft(), LogClosed())
+            for pending in (*batch, *self._queue):
+                _fail(pending, LogClosed())
+            self._queue.clear()
         await self._checkpoint()
 
     async def _more(self) -> bool:
@@ -156,7 +161,7 @@ class Writer:
         self._adopt(made)
         for index, row in zip(made.placed, made.rows, strict=True):
             _succeed(batch[index], row.recorded.commit)
-        await self._settle([batch[index] for index in made.aside])
+        await self._settle([(batch[index], actual) for index, actual in made.aside.items()])
 
     async def _place(self, batch: list[_Pending]) -> Plan:
         wishes = [pending.wish for pending in batch]
@@ -210,19 +215,18 @@ class Writer:
         if made.rows:
             self._publish([row.recorded for row in made.rows])
 
-    async def _settle(self, aside: list[_Pending]) -> None:
+    async def _settle(self, aside: Sequence[tuple[_Pending, Position]]) -> None:
         if not aside:
             return
         try:
-            originals = await self._find([pending.wish.commit_id for pending in aside])
+            originals = await self._find([pending.wish.commit_id for pending, _ in aside])
         except sqlite3.Error as error:
-            for pending in aside:
+            for pending, _ in aside:
                 _fail(pending, storage_error(error))
             return
-        for pending in aside:
+        for pending, actual in aside:
             wish, original = pending.wish, originals.get(pending.wish.commit_id)
             if original is None:
-                actual = self._heads.get(wish.stream, NO_STREAM).head
                 _fail(pending, Conflict(wish.stream, wish.expected, actual))
             elif same_content(wish, original):
                 _succeed(pending, original)
@@ -231,15 +235,18 @@ class Writer:
 
     async def _resync(self) -> None:
         """After a failed write the file may hold a batch that was never answered: tell of it."""
-        published = self.tree.size
         self._heads.clear()
-        await self.load()
-        while published < self.tree.size:
-            page = (published, READ_MAX)
+        while True:
+            page = (self.tree.size, READ_MAX)
             rows = await self._connection.execute_fetchall(QUERIES["unread"], page)
+            if not rows:
+                break
             recorded = [restore(body) for (body,) in rows]
+            # Leaf by leaf, so that the tree never is ahead of what was told, whatever fails next.
+            for one in recorded:
+                self.tree.append(leaf_hash(one.body))
             self._publish(recorded)
-            published = Position(published + len(recorded))
+        self._in_step = True
 
     async def _checkpoint(self) -> None:
         # If it fails the WAL keeps everything, and the next one is due after as much again.

@@ -91,9 +91,9 @@ def _failure(error: Exception) -> Failure:
 
 
 def _refusal(surface: Surface, failure: Failure) -> web.Response:
-    status, body, content_type = surface.failure(failure)
-    headers = {**failure.headers, "Content-Type": content_type}
-    return web.Response(status=status, body=body, headers=headers)
+    reply = surface.failure(failure)
+    headers = {**failure.headers, **reply.headers}
+    return web.Response(status=reply.status, body=reply.body, headers=headers)
 
 
 def _log_line(

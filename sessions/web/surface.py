@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from sessions.failure import Failure
+from sessions.failure import Failure, Reply
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-EncodeFailure = Callable[[Failure], tuple[int, bytes, str]]
-"""Status, body and content type of a refusal, in the words of the dialect."""
+EncodeFailure = Callable[[Failure], Reply]
+"""A refusal in the words of the dialect."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):

@@ -252,7 +252,7 @@ async def test_what_is_queued_at_close_is_written(tmp_path):
     tasks = [asyncio.create_task(log.append(wish("a"))) for _ in range(50)]
     await asyncio.sleep(0)
     await log.close()
-    assert sorted((await task).position for task in tasks) == list(range(1, 51))
+    assert sorted([(await task).position for task in tasks]) == list(range(1, 51))
 
 
 async def test_a_conflict_in_a_batch_fails_that_commit_alone(log):

@@ -16,7 +16,7 @@ from projections.events.status import Dialect, Kind, Reason, Status
 from projections.folds.access import Key
 from projections.folds.session import Session, expiry, idle_deadline, max_deadline
 from projections.folds.vm import Vm, VmStatus
-from sessions.failure import Failure
+from sessions.failure import Failure, Reply
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PROBLEM: Final = "application/problem+json"
@@ -353,7 +353,7 @@ def key_view(key: Key) -> KeyView:
     )
 
 
-def problem(failure: Failure) -> tuple[int, bytes, str]:
+def problem(failure: Failure) -> Reply:
     """A refusal in the words of RFC 9457."""
     fields = [
         ProblemField(pointer="/" + "/".join(map(_pointer, f.path[1:])), detail=f.message)
@@ -367,7 +367,7 @@ def problem(failure: Failure) -> tuple[int, bytes, str]:
         detail=failure.detail,
         errors=fields,
     )
-    return failure.status, msgspec.json.encode(body), PROBLEM
+    return Reply(failure.status, msgspec.json.encode(body), {"Content-Type": PROBLEM})
 
 
 def _pointer(step: str | int) -> str:
