@@ -21,12 +21,15 @@ from projections.views.store import Views
 from sessions.access import Access
 from sessions.clocks import Clocks
 from sessions.metrics import Metrics
+from sessions.observe.broadcast import Broadcast
+from sessions.observe.protocol import CLOSE_GOING_AWAY
 from sessions.service import Sessions
 from sessions.settings import Settings
 from sessions.surfaces import SURFACES
 from sessions.waiters import Waiters
 from sessions.web.appkeys import (
     ACCESS,
+    BROADCAST,
     FEED,
     FOLLOWER,
     LOG,
@@ -62,7 +65,11 @@ def make_app(settings: Settings, *, clock_us: Callable[[], int] = wall_clock_us)
         async with open_service(app, settings, clock_us):
             yield
 
+    async def goodbye(app: web.Application) -> None:
+        app[BROADCAST].end_all("shutdown", CLOSE_GOING_AWAY)
+
     app.cleanup_ctx.append(resources)
+    app.on_shutdown.append(goodbye)
     return app
 
 
@@ -84,7 +91,10 @@ async def open_service(
         stack.push_async_callback(app[VIEWS].close)
         follower, sessions = await _projections(app, log, settings, clock_us)
         stack.push_async_callback(follower.close)
+        broadcast = Broadcast(log, app[METRICS], settings.heartbeat_s)
+        app[BROADCAST] = broadcast
         tasks = (
+            asyncio.create_task(broadcast.run(), name="broadcast"),
             asyncio.create_task(follower.run(), name="follower"),
             asyncio.create_task(Clocks(app[VIEWS], sessions, clock_us).run(), name="clocks"),
         )

@@ -13,6 +13,7 @@ from projections.follower import Follower
 from projections.views.store import Views
 from sessions.access import Access
 from sessions.metrics import Metrics
+from sessions.observe.broadcast import Broadcast
 from sessions.service import Sessions
 from sessions.settings import Settings
 
@@ -27,4 +28,5 @@ VAULT: Final = web.AppKey("vault", Vault)
 METRICS: Final = web.AppKey("metrics", Metrics)
 
 CORRELATION_ID: Final = web.RequestKey("correlation_id", str)
+BROADCAST: Final = web.AppKey("broadcast", Broadcast)
 ACTOR: Final = web.RequestKey("actor", str)

@@ -52,7 +52,7 @@ def bad(name: str, detail: str, code: str = "invalid_query") -> Failure:
 def session_filter(request: web.Request, who: Caller) -> SessionFilter:
     """The filters of a list of sessions."""
     query = request.query
-    _known(query, _LIST, METADATA)
+    known(query, _LIST, METADATA)
     tenant = query.get("tenant")
     return SessionFilter(
         tenant=tenant if who.admin else who.tenant,
@@ -75,7 +75,7 @@ def session_filter(request: web.Request, who: Caller) -> SessionFilter:
 def vm_filter(request: web.Request, who: Caller) -> VmFilter:
     """The filters of a list of machines."""
     query = request.query
-    _known(query, _VMS)
+    known(query, _VMS)
     return VmFilter(
         tenant=None if who.admin else who.tenant,
         statuses=words(query.getall("status", []), "status", VM_STATUSES),
@@ -97,7 +97,7 @@ def page(request: web.Request) -> tuple[int | None, int]:
 
 def history_page(request: web.Request) -> tuple[Position, int]:
     """Where a page of a history begins, and its size."""
-    _known(request.query, _PAGE)
+    known(request.query, _PAGE)
     after = integer(request.query, "after", 0, 0, POSITION_MAX, "bad_position")
     return Position(after), integer(request.query, "limit", PAGE_DEFAULT, 1, PAGE_MAX)
 
@@ -105,7 +105,7 @@ def history_page(request: web.Request) -> tuple[Position, int]:
 def wait_for(request: web.Request, wait_s_max: float) -> tuple[Wanted, float] | None:
     """What `wait=status:...` asks for, and for how long; `ended` stands for every last status."""
     query = request.query
-    _known(query, _GET)
+    known(query, _GET)
     if "wait" not in query:
         return None
     what, _, value = query["wait"].partition(":")
@@ -159,7 +159,8 @@ def _is_position(digits: str) -> bool:
     return digits.isascii() and digits.isdigit() and len(digits) < 20
 
 
-def _known(query: Mapping[str, str], names: Collection[str], prefix: str | None = None) -> None:
+def known(query: Mapping[str, str], names: Collection[str], prefix: str | None = None) -> None:
+    """Refuse parameters that are neither named nor begin with `prefix`."""
     for name in query:
         if name not in names and not (prefix and name.startswith(prefix)):
             raise bad(name, f"there is no such parameter; there are {', '.join(sorted(names))}")
