@@ -16,6 +16,7 @@ from eventstore.feed import Feed
 from eventstore.sqlite.log import SqliteLog
 from eventstore.vault import Vault
 from projections.follower import Follower
+from projections.rebuilding import Rebuilding
 from projections.views.lists import all_keys
 from projections.views.store import Views
 from sessions.access import Access
@@ -34,6 +35,7 @@ from sessions.web.appkeys import (
     FOLLOWER,
     LOG,
     METRICS,
+    REBUILDING,
     SESSIONS,
     SETTINGS,
     VAULT,
@@ -91,6 +93,8 @@ async def open_service(
         stack.push_async_callback(app[VIEWS].close)
         follower, sessions = await _projections(app, log, settings, clock_us)
         stack.push_async_callback(follower.close)
+        app[REBUILDING] = Rebuilding(follower)
+        stack.push_async_callback(app[REBUILDING].stop)
         broadcast = Broadcast(log, app[METRICS], settings.heartbeat_s)
         app[BROADCAST] = broadcast
         tasks = (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Final, assert_never
 
+import msgspec
 from msgspec import UNSET
 
 from eventstore.codec import Fact
@@ -43,6 +44,8 @@ from sessions.domain.rejections import (
 )
 
 Facts = tuple[Fact, ...]
+
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
 
 
 def decide(command: AnyCommand, state: Session | None, now: int) -> Facts:
@@ -113,12 +116,14 @@ def _create(command: CreateSession) -> Facts:
 
 def _configure(command: Configure, state: Session) -> Facts:
     title = UNSET if command.title == state.title else command.title
-    metadata = UNSET if command.metadata == state.metadata else command.metadata
+    metadata = command.metadata
+    if metadata is not UNSET and _same(metadata, state.metadata):
+        metadata = UNSET
     spec = command.spec
     if spec is not UNSET:
         if state.status != "pending":
             raise NotConfigurable("spec can be changed only while the session is pending.")
-        if {**state.spec, **spec} == state.spec:
+        if _same({**state.spec, **spec}, state.spec):
             spec = UNSET
     if title is not UNSET:
         checks.title(title)
@@ -133,6 +138,11 @@ def _configure(command: Configure, state: Session) -> Facts:
         if labels != state.labels:
             facts += (SessionLabelled(labels=labels),)
     return facts
+
+
+def _same(one: object, other: object) -> bool:
+    # As JSON, because to Python 1 and True are equal.
+    return _encoder.encode(one) == _encoder.encode(other)
 
 
 def _change_status(command: ChangeStatus, state: Session) -> Facts:

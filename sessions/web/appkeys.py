@@ -10,6 +10,7 @@ from eventstore.feed import Feed
 from eventstore.ports import EventLog
 from eventstore.vault import Vault
 from projections.follower import Follower
+from projections.rebuilding import Rebuilding
 from projections.views.store import Views
 from sessions.access import Access
 from sessions.metrics import Metrics
@@ -29,4 +30,5 @@ METRICS: Final = web.AppKey("metrics", Metrics)
 
 CORRELATION_ID: Final = web.RequestKey("correlation_id", str)
 BROADCAST: Final = web.AppKey("broadcast", Broadcast)
+REBUILDING: Final = web.AppKey("rebuilding", Rebuilding)
 ACTOR: Final = web.RequestKey("actor", str)

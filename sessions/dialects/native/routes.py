@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sessions.dialects.native import keys, sessions, vms, wire
+from sessions.dialects.native import keys, sessions, views, vms, wire
 from sessions.observe import routes as observe
 from sessions.web import health
 from sessions.web.surface import Route, Surface
@@ -65,6 +65,10 @@ ROUTES: Final = (
     Route(method="GET", path="/api/v1/vms/{id}", handler=vms.get, name="vms.get"),
     Route(method="GET", path="/api/v1/observe", handler=observe.observe, name="observe"),
     Route(method="GET", path="/api/v1/feed", handler=observe.feed, name="feed"),
+    Route(method="POST", path="/api/v1/views/rebuild", handler=views.rebuild, name="views.rebuild"),
+    Route(
+        method="GET", path="/api/v1/views/rebuild", handler=views.progress, name="views.progress"
+    ),
     Route(method="POST", path="/api/v1/keys", handler=keys.issue, name="keys.issue"),
     Route(method="GET", path="/api/v1/keys", handler=keys.list_, name="keys.list"),
     Route(method="DELETE", path="/api/v1/keys/{id}", handler=keys.revoke, name="keys.revoke"),
