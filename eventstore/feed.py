@@ -34,7 +34,7 @@ class Feed:
         self._ring: list[Recorded] = []
         self._bytes = 0
         self._grown = asyncio.Event()
-        self.head = log.head().size
+        self.head = log.size
         log.listen(self._publish)
 
     async def page(self, after: Position, limit: int = PAGE) -> Sequence[Recorded]:

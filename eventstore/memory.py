@@ -69,9 +69,14 @@ class MemoryLog:
         position = self._ids.get(commit_id)
         return None if position is None else self._log[position - 1].commit
 
+    @property
+    def size(self) -> Position:
+        """The position of the last commit."""
+        return Position(len(self._log))
+
     def head(self) -> Head:
         """Size and root after the last commit."""
-        return Head("memory", Position(len(self._log)), self._tree.root())
+        return Head("memory", self.size, self._tree.root())
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` with every later batch."""

@@ -46,6 +46,11 @@ class EventLog(Protocol):
         """The commit that was appended with `commit_id`."""
         ...
 
+    @property
+    def size(self) -> Position:
+        """The position of the last durable commit; costs nothing."""
+        ...
+
     def head(self) -> Head:
         """Size and root after the last durable commit."""
         ...

@@ -13,14 +13,14 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from eventstore.commit import START, Commit, Position, Recorded
+from eventstore.commit import START, Position, Recorded
 from eventstore.ports import EventLog
 from projections.states import States
 from projections.views.store import LIVE, NEXT, Views
 
 PAGE: Final = 1000
-ROWS_PER_WRITE: Final = 1000
-GATHER_S: Final = 0.025
+ROWS_PER_WRITE: Final = 500
+GATHER_S: Final = 0.1
 RETRY_S: Final = 1.0
 
 Progress = Callable[[Position, Position], None]
@@ -30,11 +30,8 @@ Progress = Callable[[Position, Position], None]
 class Follower:
     """The one writer of the views."""
 
-    def __init__(
-        self, log: EventLog, views: Views, on_change: Callable[[Any, Commit], None]
-    ) -> None:
+    def __init__(self, log: EventLog, views: Views) -> None:
         self.states = States(views.states, views.checkpoint)
-        self.states.on_change = on_change
         self.failure: sqlite3.Error | None = None
         self._log = log
         self._views = views
@@ -46,13 +43,13 @@ class Follower:
     @property
     def lag(self) -> int:
         """How many commits the views are behind the log."""
-        return self._log.head().size - self._views.checkpoint
+        return self._log.size - self._views.checkpoint
 
     async def catch_up(self, progress: Progress = lambda _, __: None) -> None:
         """Fold what the log has and the views have not, then listen; nothing may append before."""
         while page := await self._log.read(self.states.position, PAGE):
             self.states.apply(page)
-            progress(self.states.position, self._log.head().size)
+            progress(self.states.position, self._log.size)
             await self._write(self.states, LIVE)
         self._log.listen(self._apply)
 
@@ -112,9 +109,9 @@ class Follower:
             try:
                 await self._views.write(changes.rows, changes.labels, checkpoint, tables)
             except BaseException:
-                states.put_back(changes)
+                states.put_back()
                 raise
-            states.evict()
+            states.written()
             if tables == NEXT and not states.pending:
                 return
 
@@ -125,7 +122,7 @@ class Follower:
         states = States(fetch, START)
         while page := await self._log.read(states.position, PAGE):
             states.apply(page)
-            progress(states.position, self._log.head().size)
+            progress(states.position, self._log.size)
             async with self._writing:
                 await self._write(states, NEXT)
         async with self._writing:

@@ -20,7 +20,8 @@ HOT_MAX: Final = 50_000
 Fetch = Callable[[Subject, list[str]], Awaitable[list[Any]]]
 """The rows of a subject with these ids, as states."""
 Rows = dict[str, list[tuple[object, ...]]]
-Changed = Callable[[Any, Commit], None]
+Changed = Callable[[Any], None]
+"""Told of each new state of one type, at the moment of its commit."""
 
 
 class Changes(NamedTuple):
@@ -29,7 +30,6 @@ class Changes(NamedTuple):
     rows: Rows
     labels: Labels
     position: Position | None
-    streams: dict[str, bool]
 
 
 class States:
@@ -43,7 +43,8 @@ class States:
         self._tails: dict[str, list[Commit]] = {}
         self._dirty: dict[str, bool] = {}  # stream -> its labels changed
         self._bringing: Counter[str] = Counter()
-        self.on_change: Changed = _ignore
+        self._in_flight: dict[str, bool] = {}
+        self.on_change: dict[type, Changed] = {}
 
     def apply(self, batch: Iterable[Recorded]) -> None:
         """Fold a batch in; batches come in the order of the log."""
@@ -70,7 +71,9 @@ class States:
         relabelled = subject is SESSION and (state is None or state.labels != after.labels)
         self._hot[stream] = after
         self._dirty[stream] = relabelled or self._dirty.get(stream, False)
-        self.on_change(after, commit)
+        changed = self.on_change.get(type(after))
+        if changed is not None:
+            changed(after)
 
     def at_hand(self, stream: str) -> Any:
         """The state of a stream if it is in memory and complete, else None."""
@@ -106,6 +109,7 @@ class States:
                 self._bringing += Counter()
             for stream, id_ in zip(members, ids, strict=True):
                 self._join(subject, stream, found.get(id_))
+        self._evict()
 
     def _join(self, subject: Subject, stream: str, state: Any) -> None:
         tail = self._tails.pop(stream, ())
@@ -135,28 +139,31 @@ class States:
             rows.setdefault(subject.prefix, []).append(subject.row(state))
             if relabelled:
                 labels[state.created] = (state.tenant, state.labels)
+        self._in_flight = streams
         position = None if self._dirty or self._tails else self.position
-        return Changes(rows, labels, position, streams)
+        return Changes(rows, labels, position)
 
-    def put_back(self, changes: Changes) -> None:
-        """Mark as changed again what could not be written."""
-        for stream, relabelled in changes.streams.items():
+    def written(self) -> None:
+        """The rows taken last stand in the file now."""
+        self._in_flight = {}
+        self._evict()
+
+    def put_back(self) -> None:
+        """The rows taken last could not be written: their states count as changed again."""
+        for stream, relabelled in self._in_flight.items():
             self._dirty[stream] = relabelled or self._dirty.get(stream, False)
+        self._in_flight = {}
 
-    def evict(self) -> None:
-        """Forget the oldest of the written states, down to the limit."""
-        excess = len(self._hot) - self._hot_max
-        if excess <= 0:
+    def _evict(self) -> None:
+        """Forget the oldest states whose rows are written; in bulk, as a dict is slow at it."""
+        if len(self._hot) <= self._hot_max + self._hot_max // 10:
             return
-        clean = (s for s in self._hot if s not in self._dirty and s not in self._bringing)
-        for stream in list(itertools.islice(clean, excess)):
+        needed = self._dirty.keys() | self._in_flight.keys() | self._bringing.keys()
+        clean = (stream for stream in self._hot if stream not in needed)
+        for stream in list(itertools.islice(clean, len(self._hot) - self._hot_max)):
             del self._hot[stream]
 
     @property
     def pending(self) -> bool:
         """True if something is to be written."""
         return bool(self._dirty or self._tails)
-
-
-def _ignore(_: Any, __: Commit) -> None:
-    pass

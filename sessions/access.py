@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
-from eventstore.commit import START, Append, Commit
+from eventstore.commit import START, Append
 from eventstore.errors import Conflict
 from eventstore.ports import EventLog
 from projections.events import CODEC
@@ -61,10 +61,8 @@ class Access:
         """The keys that `who` may see, oldest first."""
         return [key for key in self._keys.values() if who.sees(key.tenant)]
 
-    def notify(self, state: Any, _: Commit) -> None:
+    def notify(self, state: Key) -> None:
         """Take up a key that the log has just issued or revoked."""
-        if not isinstance(state, Key):
-            return
         self._keys[state.id] = state
         digest = bytes.fromhex(state.digest)
         if state.revoked_at is None:

@@ -6,20 +6,22 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
 
 import structlog
 from aiohttp import web
 
-from eventstore.commit import Commit, Recorded
+from eventstore.commit import Recorded
 from eventstore.feed import Feed
 from eventstore.sqlite.log import SqliteLog
 from eventstore.vault import Vault
+from projections.folds.access import Key
+from projections.folds.session import Session
 from projections.follower import Follower
 from projections.rebuilding import Rebuilding
 from projections.views.lists import all_keys
 from projections.views.store import Views
 from sessions.access import Access
+from sessions.catalog import Catalog
 from sessions.clocks import Clocks
 from sessions.metrics import Metrics
 from sessions.observe.broadcast import Broadcast
@@ -27,10 +29,11 @@ from sessions.observe.protocol import CLOSE_GOING_AWAY
 from sessions.service import Sessions
 from sessions.settings import Settings
 from sessions.surfaces import SURFACES
-from sessions.waiters import Waiters
 from sessions.web.appkeys import (
     ACCESS,
     BROADCAST,
+    CATALOG,
+    CLOCK_US,
     FEED,
     FOLLOWER,
     LOG,
@@ -56,12 +59,11 @@ def wall_clock_us() -> int:
 def make_app(settings: Settings, *, clock_us: Callable[[], int] = wall_clock_us) -> web.Application:
     """The service as an aiohttp application; it opens the data folder when it starts."""
     metrics = Metrics()
-    edge = web.middleware(Edge(SURFACES, metrics))
-    app = web.Application(middlewares=[edge], client_max_size=settings.body_bytes_max)
+    app = web.Application(client_max_size=settings.body_bytes_max)
     app[SETTINGS] = settings
     app[METRICS] = metrics
-    for surface in SURFACES:
-        app.router.add_routes([definition for _, definition in surface.definitions()])
+    app[CLOCK_US] = clock_us
+    app.router.add_routes(Edge(SURFACES, metrics).routes())
 
     async def resources(app: web.Application) -> AsyncIterator[None]:
         async with open_service(app, settings, clock_us):
@@ -109,19 +111,14 @@ async def open_service(
 async def _projections(
     app: web.Application, log: SqliteLog, settings: Settings, clock_us: Callable[[], int]
 ) -> tuple[Follower, Sessions]:
-    waiters = Waiters()
-    listeners: list[Callable[[Any, Commit], None]] = [waiters.notify]
-
-    def changed(state: Any, commit: Commit) -> None:
-        for listener in listeners:
-            listener(state, commit)
-
-    follower = Follower(log, app[VIEWS], changed)
+    follower = Follower(log, app[VIEWS])
     await follower.catch_up(_progress())
     access = Access(log, await all_keys(app[VIEWS]), settings.admin_key)
-    listeners.append(access.notify)
-    sessions = Sessions(log, follower, waiters, clock_us)
+    sessions = Sessions(log, app[FEED], follower, clock_us)
+    follower.states.on_change[Key] = access.notify
+    follower.states.on_change[Session] = sessions.waiters.notify
     app[FOLLOWER], app[ACCESS], app[SESSIONS] = follower, access, sessions
+    app[CATALOG] = Catalog(log, follower, app[VIEWS])
     log.listen(_count(app[METRICS]))
     return follower, sessions
 

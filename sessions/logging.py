@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import functools
 import logging
 import sys
+import time
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any, BinaryIO, ClassVar, Final
 
 import msgspec
 import structlog
+from structlog.dev import plain_traceback
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -20,37 +25,116 @@ LEVELS: Final = {
 SECRET_NAMES: Final = frozenset(
     {"key", "secret", "api_key", "admin_key", "authorization", "token", "env", "cookie"}
 )
+FLUSH_S: Final = 0.1
+LINES_MAX: Final = 1000
 _encoder: Final = msgspec.json.Encoder(enc_hook=repr)
 
 
 def drop_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A processor: the event without fields that are named like secrets."""
-    for name in SECRET_NAMES & event.keys():
-        event[name] = "***"
+    if not SECRET_NAMES.isdisjoint(event):
+        for name in SECRET_NAMES & event.keys():
+            event[name] = "***"
     return event
 
 
-def _render(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
-    return _encoder.encode(event)
+def rfc3339(at_us: int) -> str:
+    """Microseconds since the epoch as a time in UTC."""
+    return f"{_second(at_us // 1_000_000)}.{at_us % 1_000_000:06d}Z"
+
+
+@functools.lru_cache(maxsize=2)
+def _second(epoch_s: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(epoch_s))
+
+
+class Lines:
+    """The fields of lines gather for FLUSH_S before they are encoded and written in one go.
+
+    A system call per request costs more than all the rest of a line. The log of the service's own
+    doings may lose that much in a crash; the log of facts does not.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._lines: list[dict[str, Any]] = []
+        atexit.register(self.flush)
+
+    def take(self, line: dict[str, Any]) -> None:
+        """Take one line; its `timestamp` is microseconds since the epoch."""
+        self._lines.append(line)
+        if len(self._lines) == 1:
+            self._later()
+        elif len(self._lines) >= LINES_MAX:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has gathered."""
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        for line in lines:
+            line["timestamp"] = rfc3339(line["timestamp"])
+            drop_secrets(None, "", line)
+        self._file.write(_encoder.encode_lines(lines))
+        self._file.flush()
+
+    def _later(self) -> None:
+        try:
+            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+        except RuntimeError:
+            self.flush()
+
+
+class LineLogger(structlog.BoundLoggerBase):
+    """A bound logger that hands its fields to `Lines`, without a chain of processors.
+
+    The library's own costs 10 us a request, a fifth of all that aiohttp does for one.
+    """
+
+    threshold: ClassVar[int] = logging.INFO
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """A line for who looks closely."""
+        self._take(logging.DEBUG, "debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """A line of the ordinary course of things."""
+        self._take(logging.INFO, "info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """A line that somebody should see."""
+        self._take(logging.WARNING, "warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """A line that somebody must see."""
+        self._take(logging.ERROR, "error", event, fields)
+
+    def _take(self, number: int, level: str, event: str, fields: dict[str, Any]) -> None:
+        if number < self.threshold:
+            return
+        if "exc_info" in fields:
+            structlog.processors.format_exc_info(None, level, fields)
+        now_us = time.time_ns() // 1000
+        self._logger.take({"timestamp": now_us, "level": level, "event": event, **fields})
 
 
 def configure(level: str, style: str) -> None:
     """Set up structlog: JSON lines, or for people where `style` or the terminal says so."""
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
-    shared: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        drop_secrets,
-    ]
     if console:
-        processors = [*shared, structlog.dev.ConsoleRenderer()]
-        factory: Any = structlog.PrintLoggerFactory(sys.stderr)
-    else:
-        processors = [*shared, structlog.processors.format_exc_info, _render]
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        dev = structlog.dev.ConsoleRenderer(exception_formatter=plain_traceback)
+        stamper = structlog.processors.TimeStamper(fmt="iso", utc=True)
+        structlog.configure(
+            processors=[structlog.processors.add_log_level, stamper, drop_secrets, dev],
+            wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+            cache_logger_on_first_use=True,
+        )
+        return
+    lines = Lines(sys.stderr.buffer)
     structlog.configure(
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=factory,
+        wrapper_class=type("LineLogger", (LineLogger,), {"threshold": LEVELS[level]}),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from eventstore.codec import Fact
 from eventstore.commit import START, Append, Commit, Position
 from eventstore.errors import CommitIdReused, Conflict
+from eventstore.feed import Feed
 from eventstore.ports import EventLog
 from projections.events import CODEC
 from projections.events.request import RequestAnswered
 from projections.folds import session as session_fold
 from projections.folds.session import PREFIX, Session
 from projections.follower import Follower
-from projections.subjects import SESSION, replay
+from projections.subjects import replay
 from sessions import ids
 from sessions.caller import Caller
 from sessions.domain.commands import AnyCommand, CreateSession, Delete, Touch
@@ -68,11 +69,10 @@ class Claim(msgspec.Struct, frozen=True):
 class Sessions:
     """Every change to a session goes through here, whichever dialect asks for it."""
 
-    def __init__(
-        self, log: EventLog, follower: Follower, waiters: Waiters, clock_us: ClockUs
-    ) -> None:
-        self.waiters = waiters
+    def __init__(self, log: EventLog, feed: Feed, follower: Follower, clock_us: ClockUs) -> None:
+        self.waiters = Waiters()
         self._log = log
+        self._feed = feed
         self._states = follower.states
         self._clock_us = clock_us
 
@@ -105,7 +105,7 @@ class Sessions:
             if generation:
                 holder = await self._log.find(claim.commit_id(who.tenant, generation))
                 assert holder is not None
-                state = await self._states.get(holder.stream)
+                state = await self._published(holder)
                 if state is not None and not state.deleted and claim.held(state):
                     return state, False
             commit_id = claim.commit_id(who.tenant, generation + 1)
@@ -115,6 +115,12 @@ class Sessions:
             except CommitIdReused:
                 continue  # another create was faster: look who holds the name now
             return await self._state(stream), True
+
+    async def _published(self, commit: Commit) -> Session | None:
+        """The state of the commit's stream, which may be durable a moment before it is folded."""
+        await self._feed.grown(Position(commit.position - 1))
+        state: Session | None = await self._states.get(commit.stream)
+        return state
 
     async def _last_generation(self, claim: Claim, tenant: str) -> int:
         """How many have held the claim: galloping, then halving, for look-ups cost a hop each."""
@@ -242,7 +248,7 @@ class Sessions:
             events=tuple(map(CODEC.encode, facts)),
             actor=who.actor,
             tenant=tenant,
-            tags=session_fold.tags(preview(stream, state, facts, who.actor, tenant)),
+            tags=session_fold.tags(state, facts),
             correlation_id=who.correlation_id,
             traceparent=who.traceparent,
         )
@@ -257,25 +263,3 @@ class Sessions:
             if isinstance(fact, RequestAnswered) and fact.fingerprint == once.fingerprint:
                 return await self.as_of(commit.stream.removeprefix(PREFIX), commit.position)
         raise IdempotencyKeyReused
-
-
-def preview(
-    stream: str, state: Session | None, facts: tuple[Fact, ...], actor: str, tenant: str
-) -> Session:
-    """The state that `facts` will lead to, but for position and time: it names the tags."""
-    ahead: Any = Commit(
-        position=START,
-        previous=START,
-        stream=stream,
-        id="",
-        at=0,
-        actor=actor,
-        tenant=tenant,
-        events=(),
-    )
-    after: Any = state
-    for fact in facts:
-        after = SESSION.evolve(after, fact, ahead)
-    assert after is not None
-    session: Session = after
-    return session

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
-from eventstore.commit import Commit
 from projections.folds.session import Session
 
 Wanted = Callable[[Session], bool]
@@ -18,9 +16,9 @@ class Waiters:
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Future[Session]]] = {}
 
-    def notify(self, state: Any, _: Commit) -> None:
+    def notify(self, state: Session) -> None:
         """Wake those who wait for this session."""
-        if self._waiting and isinstance(state, Session):
+        if self._waiting:
             for future in self._waiting.pop(state.id, ()):
                 if not future.done():
                     future.set_result(state)

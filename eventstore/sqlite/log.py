@@ -113,10 +113,14 @@ class SqliteLog:
             raise storage_error(error) from error
         return restore(body).commit if isinstance(body, bytes) else None
 
+    @property
+    def size(self) -> Position:
+        """The position of the last durable commit."""
+        return Position(self._writer.tree.size)
+
     def head(self) -> Head:
         """Size and root after the last durable commit."""
-        tree = self._writer.tree
-        return Head(self.epoch, Position(tree.size), tree.root())
+        return Head(self.epoch, self.size, self._writer.tree.root())
 
     def listen(self, listener: Listener) -> None:
         """Call `listener` with every later batch."""

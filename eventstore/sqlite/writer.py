@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -53,6 +53,7 @@ BATCH_OVERHEAD_BYTES: Final = 32 << 10
 
 class _Pending(msgspec.Struct, frozen=True):
     wish: Append
+    size: int
     answer: asyncio.Future[Commit]
 
 
@@ -73,8 +74,9 @@ class Writer:
         self._publish = publish
         self._queue_max = queue_max
         self._queue: deque[_Pending] = deque()
-        self._heads: dict[str, StreamHead] = {}
+        self._heads: OrderedDict[str, StreamHead] = OrderedDict()
         self._wake = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self._closing = False
         self._in_step = False
         self._unchecked_bytes = 0
@@ -95,10 +97,11 @@ class Writer:
         if len(self._queue) >= self._queue_max:
             raise LogBusy(f"{self._queue_max} appends wait")
         check(wish)
-        if payload_bytes(wish) > BODY_BYTES_MAX:
-            raise CommitTooLarge(payload_bytes(wish))
-        answer: asyncio.Future[Commit] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Pending(wish, answer))
+        size = payload_bytes(wish)
+        if size > BODY_BYTES_MAX:
+            raise CommitTooLarge(size)
+        answer = self._loop.create_future()
+        self._queue.append(_Pending(wish, size, answer))
         self._wake.set()
         return answer
 
@@ -145,7 +148,7 @@ class Writer:
             pending = self._queue.popleft()
             if not pending.answer.cancelled():
                 batch.append(pending)
-                size += payload_bytes(pending.wish)
+                size += pending.size
         return batch
 
     async def _commit(self, batch: list[_Pending]) -> None:
@@ -208,10 +211,10 @@ class Writer:
     def _adopt(self, made: Plan) -> None:
         self.tree = made.tree
         for name, head in made.heads.items():
-            self._heads.pop(name, None)  # so that the dict is in order of last use
             self._heads[name] = head
+            self._heads.move_to_end(name)
         while len(self._heads) > HEADS_MAX:
-            del self._heads[next(iter(self._heads))]
+            self._heads.popitem(last=False)
         if made.rows:
             self._publish([row.recorded for row in made.rows])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -96,14 +97,32 @@ def deadline(session: Session) -> int | None:
     return min((at for at in clocks if at is not None), default=None)
 
 
-def tags(session: Session) -> tuple[str, ...]:
-    """What a reader of the feed may select the session's commits by."""
-    return (
-        f"kind={session.kind}",
-        f"dialect={session.dialect}",
-        f"status={session.status}",
-        *(f"label={label}" for label in session.labels),
-    )
+def tags(state: Session | None, facts: Iterable[Fact]) -> tuple[str, ...]:
+    """What a reader of the feed may select by: kind, dialect, and status and labels after `facts`.
+
+    Said without folding, since every command asks for it.
+    """
+    kind, dialect, status, labels = _selected(state)
+    for fact in facts:
+        if type(fact) is SessionCreated:
+            kind, dialect, status, labels = fact.kind, fact.dialect, fact.status, fact.labels
+        elif type(fact) is SessionStatusChanged:
+            status = fact.to
+        elif type(fact) is SessionLabelled:
+            labels = fact.labels
+    return _tags(kind, dialect, status, labels)
+
+
+def _selected(state: Session | None) -> tuple[str, str, str, tuple[str, ...]]:
+    if state is None:
+        return "", "", "", ()
+    return state.kind, state.dialect, state.status, state.labels
+
+
+@functools.lru_cache(maxsize=4096)
+def _tags(kind: str, dialect: str, status: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+    named = (f"label={label}" for label in labels)
+    return f"kind={kind}", f"dialect={dialect}", f"status={status}", *named
 
 
 def evolve(state: Session | None, fact: Fact, commit: Commit) -> Session | None:

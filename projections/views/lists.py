@@ -131,18 +131,48 @@ async def list_vms(views: Views, wanted: VmFilter, *, before: int | None, limit:
 
 
 async def list_entries(
-    views: Views, *, tenant: str | None, type: str, parent: str | None = None, limit: int = PAGE_MAX
+    views: Views,
+    *,
+    tenant: str | None,
+    type: str,
+    parent: str | None = None,
+    field: tuple[str, str] | None = None,
+    before: int | None = None,
+    limit: int = PAGE_MAX,
 ) -> list[Entry]:
-    """Up to `limit` catalog entries of one type, newest first; `tenant` None sees every tenant."""
+    """Up to `limit` catalog entries of one type, newest first; `tenant` None sees every tenant.
+
+    `field` is a name and the text that the entry's data must hold under it.
+    """
     where = _Where()
     where.add("c.type = ?", type)
     if tenant is not None:
         where.add("c.tenant = ?", tenant)
     if parent is not None:
         where.add("c.parent = ?", parent)
+    if field is not None:
+        where.add("json_extract(c.state, '$.data.' || ?) = ?", *field)
+    if before is not None:
+        where.add("c.created < ?", before)
     sql = f"SELECT c.state FROM catalog AS c WHERE {where.sql()} ORDER BY c.created DESC LIMIT ?"
     rows = await views.fetch(sql, (*where.parameters, min(limit, PAGE_MAX)))
     return [_entry(state) for (state,) in rows]
+
+
+async def sessions_by_id_prefix(
+    views: Views, prefix: str, *, tenant: str | None, kind: str, limit: int
+) -> list[Session]:
+    """Up to `limit` sessions of one kind whose ids begin with `prefix`."""
+    where = _Where()
+    where.add("s.id >= ? AND s.id < ?", prefix, prefix + "\U0010ffff")
+    where.add("s.deleted = 0")
+    where.add("s.kind = ?", kind)
+    if tenant is not None:
+        # The unary plus keeps the planner on the index of the ids.
+        where.add("+s.tenant = ?", tenant)
+    sql = f"SELECT s.state FROM sessions AS s WHERE {where.sql()} ORDER BY s.id LIMIT ?"
+    rows = await views.fetch(sql, (*where.parameters, limit))
+    return [_session(state) for (state,) in rows]
 
 
 async def all_keys(views: Views) -> list[Key]:

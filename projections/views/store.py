@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ import msgspec
 from eventstore.commit import START, Position
 from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padded_size
 from eventstore.sqlite.named import named_queries, sql_text
+from eventstore.sqlite.transaction import Statement, TransactionConnection, transact
 from projections.subjects import SUBJECTS, VIEWS_VERSION, Subject
 
 PACKAGE: Final = "projections.views"
@@ -58,7 +58,9 @@ class Views:
 
     @classmethod
     async def _open(cls, path: Path, epoch: str) -> Views:
-        writer = await aiosqlite.connect(path, isolation_level=None, cached_statements=128)
+        writer = await aiosqlite.connect(
+            path, isolation_level=None, cached_statements=128, factory=TransactionConnection
+        )
         views = cls(writer, [])
         try:
             await writer.executescript(_WRITER_PRAGMAS)
@@ -104,40 +106,17 @@ class Views:
 
         With `tables=NEXT` the rows go into the tables of a rebuild and the checkpoint stays.
         """
-        await self._writer.execute_fetchall("BEGIN IMMEDIATE")
-        try:
-            for prefix, subject_rows in rows.items():
-                subject = SUBJECTS[prefix]
-                for chunk in _chunks(subject_rows):
-                    await self._insert(_upsert(subject, tables), chunk, _on_conflict(subject))
-            await self._write_labels(labels, tables)
-            if tables == LIVE:
-                await self._writer.execute_fetchall(QUERIES["set_checkpoint"], (checkpoint,))
-            await self._writer.execute_fetchall("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                await self._writer.execute_fetchall("ROLLBACK")
-            raise
+        statements: list[Statement] = []
+        for prefix, subject_rows in rows.items():
+            clause, conflict = _upsert(SUBJECTS[prefix], tables)
+            chunks = _chunks(subject_rows)
+            statements.extend(_insert(clause, chunk, conflict) for chunk in chunks)
+        statements.extend(_label_statements(labels, tables))
+        if tables == LIVE:
+            statements.append((QUERIES["set_checkpoint"], (checkpoint,)))
+        await transact(self._writer, statements)
         if tables == LIVE:
             self.checkpoint = checkpoint
-
-    async def _write_labels(self, labels: Labels, tables: str) -> None:
-        if not labels:
-            return
-        keys = msgspec.json.encode(list(labels)).decode()
-        drop = QUERIES["drop_labels"].replace("__NEXT__", tables)
-        await self._writer.execute_fetchall(drop, (keys,))
-        clause = QUERIES["insert_labels"].replace("__NEXT__", tables)
-        rows = [(key, label, tenant) for key, (tenant, all_) in labels.items() for label in all_]
-        for chunk in _chunks(rows):
-            await self._insert(clause, chunk)
-
-    async def _insert(
-        self, clause: str, rows: Sequence[tuple[object, ...]], conflict: str = ""
-    ) -> None:
-        size, columns = padded_size(len(rows)), len(rows[0])
-        sql = f"{insert_sql(clause, columns, size)} {conflict}"
-        await self._writer.execute_fetchall(sql, insert_parameters(rows, columns, size))
 
     async def make_next(self) -> None:
         """Make empty tables for a rebuild; those of one that did not end are dropped."""
@@ -189,13 +168,27 @@ def _schema(tables: str, generation: int) -> str:
     return text.replace("__NEXT__", tables).replace("__N__", f"_{generation}")
 
 
-def _upsert(subject: Subject, tables: str) -> str:
-    return f"INSERT INTO {subject.table}{tables} ({', '.join(subject.columns)})"
-
-
-def _on_conflict(subject: Subject) -> str:
+def _upsert(subject: Subject, tables: str) -> tuple[str, str]:
     changes = ", ".join(f"{name} = excluded.{name}" for name in subject.columns[1:])
-    return f"ON CONFLICT (created) DO UPDATE SET {changes}"
+    insert = f"INSERT INTO {subject.table}{tables} ({', '.join(subject.columns)})"
+    return insert, f"ON CONFLICT (created) DO UPDATE SET {changes}"
+
+
+def _label_statements(labels: Labels, tables: str) -> Iterator[Statement]:
+    if not labels:
+        return
+    keys = msgspec.json.encode(list(labels)).decode()
+    yield QUERIES["drop_labels"].replace("__NEXT__", tables), (keys,)
+    clause = QUERIES["insert_labels"].replace("__NEXT__", tables)
+    rows = [(key, label, tenant) for key, (tenant, all_) in labels.items() for label in all_]
+    for chunk in _chunks(rows):
+        yield _insert(clause, chunk)
+
+
+def _insert(clause: str, rows: Sequence[tuple[object, ...]], conflict: str = "") -> Statement:
+    size, columns = padded_size(len(rows)), len(rows[0])
+    sql = f"{insert_sql(clause, columns, size)} {conflict}"
+    return sql, insert_parameters(rows, columns, size)
 
 
 def _chunks(rows: Sequence[tuple[object, ...]]) -> Iterable[Sequence[tuple[object, ...]]]:

@@ -39,10 +39,16 @@ def content(value: str) -> None:
 
 def clocks(idle_timeout_s: int | None, max_duration_s: int) -> None:
     """Both between 1 second and DURATION_S_MAX, the idle clock not the longer one."""
-    if not 0 < max_duration_s <= policy.DURATION_S_MAX:
-        raise InvalidValue("max_duration_s", f"between 1 and {policy.DURATION_S_MAX}")
-    if idle_timeout_s is not None and not 0 < idle_timeout_s <= max_duration_s:
-        raise InvalidValue("idle_timeout_s", f"between 1 and max_duration_s ({max_duration_s})")
+    if idle_timeout_s is not None:
+        _duration("idle_timeout_s", idle_timeout_s)
+    _duration("max_duration_s", max_duration_s)
+    if idle_timeout_s is not None and idle_timeout_s > max_duration_s:
+        raise InvalidValue("idle_timeout_s", f"at most max_duration_s, which is {max_duration_s}")
+
+
+def _duration(field: str, value: int) -> None:
+    if not 0 < value <= policy.DURATION_S_MAX:
+        raise InvalidValue(field, f"between 1 and {policy.DURATION_S_MAX}")
 
 
 def _at_most(field: str, size: int, limit: int, unit: str) -> None:

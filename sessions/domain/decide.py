@@ -32,7 +32,7 @@ from sessions.domain.commands import (
     FireClocks,
     Touch,
 )
-from sessions.domain.policy import INITIAL, MAX_DURATION_S, allowed
+from sessions.domain.policy import DURATION_S_MAX, INITIAL, MAX_DURATION_S, allowed
 from sessions.domain.rejections import (
     AlreadyEnded,
     AlreadyExists,
@@ -53,7 +53,7 @@ def decide(command: AnyCommand, state: Session | None, now: int) -> Facts:
     if isinstance(command, CreateSession):
         if state is not None:
             raise AlreadyExists
-        return _create(command)
+        return _create(command, now)
     if state is None:
         raise NotFound
     if state.deleted:
@@ -87,12 +87,12 @@ def _change(
             assert_never(command)
 
 
-def _create(command: CreateSession) -> Facts:
+def _create(command: CreateSession, now: int) -> Facts:
     if command.status not in INITIAL:
         raise InvalidValue("status", f"a session does not begin {command.status}")
     longest = command.max_duration_s
     if longest is None:
-        longest = max(MAX_DURATION_S[command.kind], command.idle_timeout_s or 0)
+        longest = _default_duration(command, now)
     checks.title(command.title)
     checks.labels(command.labels)
     checks.metadata(command.metadata)
@@ -112,6 +112,13 @@ def _create(command: CreateSession) -> Facts:
         reason=command.reason,
     )
     return (created,)
+
+
+def _default_duration(command: CreateSession, now: int) -> int:
+    """The policy's for the kind, or as long as the other clocks of the session need."""
+    usual = MAX_DURATION_S[command.kind]
+    pending = 0 if command.expires_at is None else (command.expires_at - now) // SECOND_US
+    return max(usual, command.idle_timeout_s or 0, min(pending + usual, DURATION_S_MAX))
 
 
 def _configure(command: Configure, state: Session) -> Facts:

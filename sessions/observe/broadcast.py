@@ -15,7 +15,13 @@ import structlog
 from eventstore.commit import Position, Recorded
 from eventstore.ports import EventLog
 from sessions.metrics import Metrics
-from sessions.observe.protocol import Filter, event_json, sse, websocket_text
+from sessions.observe.protocol import (
+    Filter,
+    event_json,
+    http_chunk,
+    sse,
+    websocket_text,
+)
 
 # After so many writes the loop is given back, so that 10,000 clients do not stop the handlers.
 WRITES_PER_TURN: Final = 250
@@ -51,6 +57,11 @@ def websocket_frame(recorded: Recorded) -> bytes:
 def sse_frame(recorded: Recorded) -> bytes:
     """A commit as a server-sent event."""
     return sse("event", event_json(recorded), recorded.commit.position)
+
+
+def sse_chunk(recorded: Recorded) -> bytes:
+    """A commit as a server-sent event in an HTTP chunk."""
+    return http_chunk(sse_frame(recorded))
 
 
 class Broadcast:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from eventstore.commit import Position, Recorded
 from eventstore.feed import Feed
 from sessions.metrics import Metrics
-from sessions.observe.broadcast import Broadcast, sse_frame, websocket_frame
+from sessions.observe.broadcast import Broadcast, sse_chunk, sse_frame, websocket_frame
 from sessions.observe.protocol import (
     CLOSE_TOO_SLOW,
     CaughtUp,
@@ -18,6 +18,7 @@ from sessions.observe.protocol import (
     Frame,
     Ping,
     encode,
+    http_chunk,
     sse,
     websocket_close,
     websocket_text,
@@ -96,11 +97,12 @@ class TransportClient:
         """Send everything up to the head, then go live without a gap; False if it broke off."""
         while self.position < feed.head:
             page = await feed.page(self.position, CATCH_UP_PAGE)
-            taken = [recorded for recorded in page if self.filter.takes(recorded.commit)]
-            if taken and not self.write(b"".join(map(type(self).framing, taken))):
-                return False
-            self.position = page[-1].commit.position
-            await self._drained()
+            for part in _parts(page, self._buffer_bytes_max):
+                taken = [recorded for recorded in part if self.filter.takes(recorded.commit)]
+                if taken and not self.write(b"".join(map(type(self).framing, taken))):
+                    return False
+                self.position = part[-1].commit.position
+                await self._drained()
         self.send(CaughtUp(self.position))
         broadcast.join(self)
         return True
@@ -112,6 +114,20 @@ class TransportClient:
                 return  # the next write finds the buffer full and says goodbye
             await asyncio.sleep(DRAIN_POLL_S)
         await asyncio.sleep(0)
+
+
+def _parts(page: Sequence[Recorded], bytes_max: int) -> Iterator[list[Recorded]]:
+    """The page in parts that end at `bytes_max` or one commit later."""
+    part: list[Recorded] = []
+    size = 0
+    for recorded in page:
+        part.append(recorded)
+        size += len(recorded.body)
+        if size >= bytes_max:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 class WebsocketClient(TransportClient):
@@ -127,7 +143,7 @@ class WebsocketClient(TransportClient):
 
 
 class SseClient(TransportClient):
-    """A feed whose frames are server-sent events in HTTP chunks."""
+    """A feed whose frames are server-sent events."""
 
     framing = staticmethod(sse_frame)
 
@@ -137,4 +153,16 @@ class SseClient(TransportClient):
         return sse(name, encode(frame), position)
 
     def _goodbye(self, _: int, __: str) -> bytes:
-        return b"0\r\n\r\n"
+        return b""
+
+
+class ChunkedSseClient(SseClient):
+    """Server-sent events in HTTP chunks, as HTTP/1.1 has them."""
+
+    framing = staticmethod(sse_chunk)
+
+    def _frame(self, frame: Frame, position: Position) -> bytes:
+        return http_chunk(super()._frame(frame, position))
+
+    def _goodbye(self, _: int, __: str) -> bytes:
+        return http_chunk(b"")

@@ -94,6 +94,10 @@ class Ping(msgspec.Struct, frozen=True, tag="ping"):
     position: Position
 
 
+class EventFrame(Commit, frozen=True, kw_only=True, omit_defaults=True, tag="event"):
+    """A commit as the log stores it: what `event_json` makes without decoding anything."""
+
+
 Frame = Hello | CaughtUp | Gap | End | Ping
 encode: Final = msgspec.json.Encoder().encode
 
@@ -120,6 +124,10 @@ def websocket_close(code: int, reason: str) -> bytes:
 
 
 def sse(name: str, payload: bytes, position: Position) -> bytes:
-    """One server-sent event as one HTTP chunk; its id is the cursor for `Last-Event-ID`."""
-    event = b"id: %d\nevent: %b\ndata: %b\n\n" % (position, name.encode(), payload)
-    return b"%x\r\n%b\r\n" % (len(event), event)
+    """One server-sent event; its id is the cursor for `Last-Event-ID`."""
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (position, name.encode(), payload)
+
+
+def http_chunk(payload: bytes) -> bytes:
+    """`payload` as one chunk of an HTTP/1.1 body (RFC 9112 section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(payload), payload)

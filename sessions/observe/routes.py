@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+import contextlib
+from collections.abc import Sequence
+from typing import Final, cast
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
-from eventstore.commit import START, Position
+from eventstore.commit import START, Position, Recorded
+from eventstore.feed import Feed
 from projections.events.status import KINDS, STATUSES
 from projections.folds.vm import VM_STATUSES
 from sessions.dialects.native import queries
 from sessions.failure import Failure
 from sessions.metrics import Metrics
-from sessions.observe.client import SseClient, TransportClient, WebsocketClient
+from sessions.observe.client import ChunkedSseClient, SseClient, TransportClient, WebsocketClient
 from sessions.observe.protocol import Filter, Gap, Hello
 from sessions.web.appkeys import BROADCAST, FEED, LOG, METRICS, SETTINGS
 from sessions.web.auth import caller_of, secret_of
@@ -71,7 +74,10 @@ async def _events(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": SSE, "Cache-Control": "no-store"})
     response.force_close()
     await response.prepare(request)
-    client = SseClient(_transport(request), wanted, after, *_limits(request))
+    if request.method == "HEAD":
+        return response
+    client_type = ChunkedSseClient if request.version >= HttpVersion11 else SseClient
+    client = client_type(_transport(request), wanted, after, *_limits(request))
     await _feed(request, client, gap, None)
     return response
 
@@ -120,23 +126,31 @@ async def _poll(request: web.Request) -> web.Response:
     wait_max = request.app[SETTINGS].wait_s_max
     wait = queries.number(request.query, "wait", 0, 0, wait_max)
     source = request.app[FEED]
+    deadline = asyncio.get_running_loop().time() + wait
     items: list[msgspec.Raw] = []
-    try:
-        async with asyncio.timeout(wait):
-            while not items:
-                page = await source.page(position, POLL_LIMIT_MAX)
-                if not page:
-                    await source.grown(position)
-                for recorded in page:
-                    if len(items) == limit:
-                        break
-                    position = recorded.commit.position
-                    if wanted.takes(recorded.commit):
-                        items.append(msgspec.Raw(recorded.body))
-    except TimeoutError:
-        pass
+    # At least one page is read, so that a client with a sparse filter comes on by each poll.
+    while page := await _page(source, position, deadline):
+        for recorded in page:
+            if len(items) == limit:
+                break
+            position = recorded.commit.position
+            if wanted.takes(recorded.commit):
+                items.append(msgspec.Raw(recorded.body))
+        if items or asyncio.get_running_loop().time() >= deadline:
+            break
     body = msgspec.json.encode(Page(request.app[LOG].head().epoch, items, position))
     return web.Response(body=body, content_type="application/json")
+
+
+async def _page(source: Feed, after: Position, deadline: float) -> Sequence[Recorded]:
+    """What comes after `after`; if that is nothing, then what comes before the deadline."""
+    page = await source.page(after, POLL_LIMIT_MAX)
+    if page:
+        return page
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline):
+            await source.grown(after)
+    return await source.page(after, POLL_LIMIT_MAX)
 
 
 def _authorise(request: web.Request, names: frozenset[str]) -> Filter:
@@ -178,8 +192,8 @@ def _transport(request: web.Request) -> asyncio.WriteTransport:
     transport = request.transport
     if transport is None:
         raise Failure(400, "gone", "The client has left.")
-    assert isinstance(transport, asyncio.WriteTransport)
-    return transport
+    # No isinstance: the transports of uvloop are WriteTransports in all but their bases.
+    return cast("asyncio.WriteTransport", transport)
 
 
 def _limits(request: web.Request) -> tuple[int, Metrics]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from projections.follower import Follower
 from projections.rebuilding import Rebuilding
 from projections.views.store import Views
 from sessions.access import Access
+from sessions.catalog import Catalog
 from sessions.metrics import Metrics
 from sessions.observe.broadcast import Broadcast
 from sessions.service import Sessions
@@ -25,10 +27,12 @@ VIEWS: Final = web.AppKey("views", Views)
 FOLLOWER: Final = web.AppKey("follower", Follower)
 SESSIONS: Final = web.AppKey("sessions", Sessions)
 ACCESS: Final = web.AppKey("access", Access)
+CATALOG: Final = web.AppKey("catalog", Catalog)
 VAULT: Final = web.AppKey("vault", Vault)
 METRICS: Final = web.AppKey("metrics", Metrics)
 
 CORRELATION_ID: Final = web.RequestKey("correlation_id", str)
 BROADCAST: Final = web.AppKey("broadcast", Broadcast)
 REBUILDING: Final = web.AppKey("rebuilding", Rebuilding)
+CLOCK_US: Final[web.AppKey[Callable[[], int]]] = web.AppKey("clock_us")
 ACTOR: Final = web.RequestKey("actor", str)

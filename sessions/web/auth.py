@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from sessions.failure import Failure
 from sessions.web.appkeys import ACCESS, ACTOR, CORRELATION_ID
 
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="sessiond"'}
+_TRACEPARENT_OK: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _OWNER: Final = Caller(actor="owner", tenant=DEFAULT_TENANT, scopes=("admin",))
 
 
@@ -45,9 +47,10 @@ def caller_of(request: web.Request, secret: str, scope: Scope) -> Caller:
 def in_request(request: web.Request, caller: Caller) -> Caller:
     """The caller with what ties this request to its commits and its log line."""
     request[ACTOR] = caller.actor
-    return with_request(
-        caller, request[CORRELATION_ID], request.headers.get("traceparent", "")[:64]
-    )
+    traceparent = request.headers.get("traceparent", "")
+    if not _TRACEPARENT_OK.fullmatch(traceparent):
+        traceparent = ""  # W3C Trace Context section 3.2.1: ignore what cannot be read
+    return with_request(caller, request[CORRELATION_ID], traceparent)
 
 
 def _is_owner(request: web.Request) -> bool:

@@ -16,7 +16,17 @@ T = TypeVar("T")
 
 async def json_body(request: web.Request, decoder: msgspec.json.Decoder[T]) -> T:
     """The body as `decoder` reads it; raises Failure 400, 413 or 422."""
-    return decode(await request.read(), decoder)
+    return decode(await read_body(request), decoder)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The bytes of the body; raises Failure 400 or 413."""
+    try:
+        return await request.read()
+    except web.RequestPayloadError:
+        detail = "The body is cut off, or is not what its Content-Encoding says."
+        close = {"Connection": "close"}  # nobody knows where the next request would begin
+        raise Failure(400, "unreadable_body", detail, headers=close) from None
 
 
 def decode(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
@@ -46,15 +56,16 @@ def _check_depth(raw: bytes) -> None:
     # What goes in must come out again at a deeper stack, and SQLite's JSON has its own limit.
     if raw.count(b"{") + raw.count(b"[") <= DEPTH_MAX:
         return
-    depth = deepest = 0
+    depth = 0
     for byte in _outside_strings(raw):
         if byte in b"{[":
             depth += 1
-            deepest = max(deepest, depth)
+            if depth > DEPTH_MAX:
+                raise Failure(
+                    400, "too_deep", f"The JSON is nested deeper than {DEPTH_MAX} levels."
+                )
         elif byte in b"}]":
             depth -= 1
-    if deepest > DEPTH_MAX:
-        raise Failure(400, "too_deep", f"The JSON is nested deeper than {DEPTH_MAX} levels.")
 
 
 def _outside_strings(raw: bytes) -> Iterator[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -14,7 +14,7 @@ from sessions import ids
 from sessions.failure import Failure, failure_of
 from sessions.metrics import Metrics
 from sessions.web.appkeys import ACTOR, CORRELATION_ID
-from sessions.web.surface import Handler, Route, Surface
+from sessions.web.surface import Handler, Surface
 
 REQUEST_ID: Final = "X-Request-Id"
 _REQUEST_ID_OK: Final = re.compile(r"[!-~]{1,128}")
@@ -25,22 +25,40 @@ _log = structlog.get_logger()
 
 
 class Edge:
-    """The one middleware; `surfaces` in the order in which their prefixes are tried."""
+    """What every request passes through; `surfaces` in the order in which prefixes are tried.
+
+    Handlers are wrapped when the routes are made, since a middleware costs every request more.
+    """
 
     def __init__(self, surfaces: Sequence[Surface], metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._fallback = surfaces[0]
-        self._by_prefix = [(s.prefix + "/", s) for s in surfaces if s.prefix]
-        self._by_handler: dict[object, tuple[Surface, Route]] = {
-            route.handler: (surface, route) for surface in surfaces for route in surface.routes
-        }
+        self._surfaces = surfaces
+        self._requests = metrics.requests
+        self._log = structlog.get_logger().bind()
 
-    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer `request`, whatever `handler` does."""
+    def routes(self) -> Iterator[web.AbstractRouteDef]:
+        """Every route of every surface, and one for paths that nobody serves."""
+        for surface in self._surfaces:
+            for route, path in surface.paths():
+                label = f"{surface.name}.{route.name}"
+                yield web.RouteDef(
+                    route.method, path, self._wrap(surface, label, route.handler), {}
+                )
+        yield web.RouteDef("*", "/{path:.*}", self._unknown, {})
+
+    def _wrap(self, surface: Surface, label: str, handler: Handler) -> Handler:
+        async def edge(request: web.Request) -> web.StreamResponse:
+            return await self._pass(request, surface, label, handler)
+
+        return edge
+
+    async def _unknown(self, request: web.Request) -> web.StreamResponse:
+        surface = self._surface_of(request.path)
+        return await self._pass(request, surface, f"{surface.name}.none", _no_route)
+
+    async def _pass(
+        self, request: web.Request, surface: Surface, label: str, handler: Handler
+    ) -> web.StreamResponse:
         began = time.perf_counter()
-        known = self._by_handler.get(request.match_info.handler)
-        surface = known[0] if known else self._surface_of(request.path)
-        route = f"{surface.name}.{known[1].name}" if known else f"{surface.name}.none"
         correlation_id = _request_id(request)
         request[CORRELATION_ID] = correlation_id
         failure: Failure | None = None
@@ -52,15 +70,36 @@ class Edge:
         if not response.prepared:
             response.headers[REQUEST_ID] = correlation_id
         seconds = time.perf_counter() - began
-        self._metrics.answered(route, response.status, seconds)
-        _log_line(request, route, response.status, seconds, failure)
+        self._requests.answered(label, response.status, seconds)
+        self._log.info(
+            "request.done",
+            route=label,
+            method=request.method,
+            path=request.path[:_PATH_CHARS_MAX],
+            status=response.status,
+            ms=round(seconds * 1000, 2),
+            actor=request.get(ACTOR, ""),
+            correlation_id=correlation_id,
+            code="" if failure is None else failure.code,
+        )
         return response
 
     def _surface_of(self, path: str) -> Surface:
-        for prefix, surface in self._by_prefix:
-            if path.startswith(prefix):
+        for surface in self._surfaces:
+            if surface.prefix and path.startswith(surface.prefix + "/"):
                 return surface
-        return self._fallback
+        return self._surfaces[0]
+
+
+async def _no_route(request: web.Request) -> web.StreamResponse:
+    """Nothing is at this path, or not for this method."""
+    allowed: set[str] = set()
+    for resource in request.app.router.resources():
+        if resource.canonical != "/{path}":
+            allowed |= (await resource.resolve(request))[1]
+    if allowed:
+        raise web.HTTPMethodNotAllowed(request.method, allowed)
+    raise web.HTTPNotFound
 
 
 def _request_id(request: web.Request) -> str:
@@ -94,20 +133,3 @@ def _refusal(surface: Surface, failure: Failure) -> web.Response:
     reply = surface.failure(failure)
     headers = {**failure.headers, **reply.headers}
     return web.Response(status=reply.status, body=reply.body, headers=headers)
-
-
-def _log_line(
-    request: web.Request, route: str, status: int, seconds: float, failure: Failure | None
-) -> None:
-    fields: dict[str, object] = {
-        "route": route,
-        "method": request.method,
-        "path": request.path[:_PATH_CHARS_MAX],
-        "status": status,
-        "ms": round(seconds * 1000, 2),
-        "actor": request.get(ACTOR, ""),
-        "correlation_id": request[CORRELATION_ID],
-    }
-    if failure is not None:
-        fields["code"] = failure.code
-    _log.info("request.done", **fields)

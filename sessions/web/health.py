@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Final
 
 import msgspec
 from aiohttp import web
 
 from sessions.metrics import CONTENT_TYPE
 from sessions.web.appkeys import FOLLOWER, LOG, METRICS
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """That the process turns."""
+
+    alive: bool = True
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -21,9 +28,12 @@ class Readiness(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+_ALIVE: Final = msgspec.json.encode(Liveness())
+
+
 async def livez(_: web.Request) -> web.Response:
     """200 while the process turns."""
-    return web.json_response({"alive": True})
+    return web.Response(body=_ALIVE, content_type="application/json")
 
 
 async def readyz(request: web.Request) -> web.Response:
@@ -32,7 +42,7 @@ async def readyz(request: web.Request) -> web.Response:
     reason = "" if follower.failure is None else f"views: {follower.failure}"
     body = Readiness(
         ready=not reason,
-        head=request.app[LOG].head().size,
+        head=request.app[LOG].size,
         lag=follower.lag,
         sqlite=sqlite3.sqlite_version,
         reason=reason,

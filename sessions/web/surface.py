@@ -37,11 +37,9 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...]
     failure: EncodeFailure
 
-    def definitions(self) -> Iterable[tuple[Route, web.RouteDef]]:
-        """The routes as aiohttp wants them, prefixed and, where they ask for it, at the root."""
+    def paths(self) -> Iterable[tuple[Route, str]]:
+        """Each route with its path under the prefix and, where it asks for it, at the root."""
         for route in self.routes:
-            paths = {self.prefix + route.path: None}
-            if route.root:
-                paths[route.path] = None
-            for path in paths:
-                yield route, web.RouteDef(route.method, path, route.handler, {})
+            yield route, self.prefix + route.path
+            if route.root and self.prefix:
+                yield route, route.path

@@ -1,4 +1,4 @@
-"""A disk that refuses, a writer that breaks: what was answered stays, what was not is not half there."""
+"""A disk that refuses, a writer that breaks: nothing is half there, and the log goes on."""
 
 import asyncio
 import sqlite3
@@ -100,13 +100,12 @@ async def test_small_commits_that_still_fit_go_in_after_a_large_one_did_not(log)
 async def test_a_log_filled_to_the_brim_is_whole_after_reopening(tmp_path):
     log = await SqliteLog.open(tmp_path)
     await limit_pages(log, 40)
-    accepted = 0
-    with pytest.raises(StorageFull):
-        for accepted in range(1000):  # noqa: B007 - the count at the refusal is what matters
-            await log.append(wish("a", data=["x" * 3000]))
+    outcomes = [await gather_outcomes(log, [wish("a", data=["x" * 3000])]) for _ in range(100)]
+    accepted = sum(not isinstance(one, StorageFull) for [one] in outcomes)
     await log.close()
     log = await SqliteLog.open(tmp_path)
-    assert len(await check_log(log)) == accepted > 0
+    assert 0 < accepted < 100
+    assert len(await check_log(log)) == accepted
     await filled(log, ["a"])
     await log.close()
 
@@ -149,8 +148,8 @@ async def test_a_batch_that_was_written_but_not_answered_is_told_of(log, monkeyp
     lost = wish("a", 1, id=commit_id(1))
     with pytest.raises(StorageUnavailable):
         await log.append(lost)
+    assert (await log.append(wish("a", 2))).position == 3
     assert (await log.append(lost)).position == 2
-    await filled(log, ["a"])
     assert heard == [1, 2, 3]
     await check_log(log)
 
@@ -228,6 +227,6 @@ async def test_an_idle_log_is_checkpointed(log, tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "IDLE_S", 0.01)
     await filled(log, ["a"])
     async with asyncio.timeout(5):
-        while (tmp_path / "log.db-wal").stat().st_size:
+        while (tmp_path / "log.db-wal").stat().st_size:  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0.01)
     await check_log(log)

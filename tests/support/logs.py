@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -96,8 +97,6 @@ async def check_log(log: AnyLog) -> list[Recorded]:
     return commits
 
 
-async def gather_outcomes(log: AnyLog, wishes: Sequence[Append]) -> list[object]:
+async def gather_outcomes(log: AnyLog, wishes: Sequence[Append]) -> list[Any]:
     """The commit or the error of each append, all asked at once."""
     return list(await asyncio.gather(*(log.append(w) for w in wishes), return_exceptions=True))
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +15,7 @@ from sessions.failure import Failure
 from sessions.web.appkeys import FOLLOWER, LOG
 
 SESSION_POSITION: Final = "Session-Position"
-BEHIND_S: Final = 5.0
+RENDERED_MAX: Final = 4096
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -25,18 +26,38 @@ def json_answer(
     return web.Response(body=_encode(body), status=status, headers=headers, content_type=wire.JSON)
 
 
+class _Rendered:
+    """The newest answers by session: a session is read more often than it changes."""
+
+    def __init__(self) -> None:
+        self._bodies: OrderedDict[str, tuple[Session, bytes]] = OrderedDict()
+
+    def body(self, state: Session) -> bytes:
+        known = self._bodies.get(state.id)
+        if known is not None and known[0] is state:
+            return known[1]
+        body = _encode(wire.session_view(state))
+        if len(self._bodies) >= RENDERED_MAX:
+            self._bodies.popitem(last=False)
+        self._bodies[state.id] = state, body
+        return body
+
+
+_rendered: Final = _Rendered()
+
+
 def session_answer(state: Session, status: int = 200) -> web.Response:
     """A session with its revision as `ETag` and `Session-Position`."""
     revision = str(state.position)
     headers = {"ETag": f'"{revision}"', SESSION_POSITION: revision, "Content-Type": wire.JSON}
     if status == 201:
         headers["Location"] = f"/api/v1/sessions/{state.id}"
-    return web.Response(body=_encode(wire.session_view(state)), status=status, headers=headers)
+    return web.Response(body=_rendered.body(state), status=status, headers=headers)
 
 
 def seen_position(request: web.Request) -> Position:
     """What the caller has seen by `Session-Position`, else everything up to now."""
-    head = request.app[LOG].head().size
+    head = request.app[LOG].size
     text = request.headers.get(SESSION_POSITION)
     if text is None:
         return head

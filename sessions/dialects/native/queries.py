@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -39,9 +39,13 @@ _LIST: Final = frozenset(
     ]
 )
 _VMS: Final = frozenset({"status", "session", "cursor", "limit"})
+CURSOR_PAGE: Final = frozenset({"cursor", "limit"})
 _PAGE: Final = frozenset({"after", "limit"})
 _GET: Final = frozenset({"wait", "timeout"})
 METADATA: Final = "metadata."
+# Each one is a condition of its own, and SQLite's limit on the depth of an expression is 1000.
+CONDITIONS_MAX: Final = 64
+_T = TypeVar("_T")
 
 
 def bad(name: str, detail: str, code: str = "invalid_query") -> Failure:
@@ -60,11 +64,14 @@ def session_filter(request: web.Request, who: Caller) -> SessionFilter:
         statuses=words(query.getall("status", []), "status", STATUSES),
         dialects=words(query.getall("dialect", []), "dialect", _DIALECTS),
         owner=query.get("owner"),
-        labels=tuple(query.getall("label", [])),
-        metadata=tuple(
-            (name.removeprefix(METADATA), _scalar(value))
-            for name, value in query.items()
-            if name.startswith(METADATA)
+        labels=_few("label", query.getall("label", [])),
+        metadata=_few(
+            METADATA,
+            [
+                (name.removeprefix(METADATA), _scalar(value))
+                for name, value in query.items()
+                if name.startswith(METADATA)
+            ],
         ),
         since=_time_us(query, "created_after"),
         until=_time_us(query, "created_before"),
@@ -121,6 +128,12 @@ def wait_for(request: web.Request, wait_s_max: float) -> tuple[Wanted, float] | 
     return wanted, timeout
 
 
+def _few(name: str, values: list[_T]) -> tuple[_T, ...]:
+    if len(values) > CONDITIONS_MAX:
+        raise bad(name, f"at most {CONDITIONS_MAX} of these")
+    return tuple(values)
+
+
 def words(values: list[str], name: str, allowed: Collection[str]) -> tuple[str, ...]:
     """The values, each one of `allowed`."""
     for value in values:
@@ -136,7 +149,7 @@ def integer(
     text = query.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high):
+    if not _is_integer(text, low, high):
         raise bad(name, f"an integer between {low} and {high}", code or "invalid_query")
     return int(text)
 
@@ -156,7 +169,11 @@ def number(query: Mapping[str, str], name: str, default: float, low: float, high
 
 
 def _is_position(digits: str) -> bool:
-    return digits.isascii() and digits.isdigit() and len(digits) < 20
+    return _is_integer(digits, 0, POSITION_MAX)
+
+
+def _is_integer(text: str, low: int, high: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high
 
 
 def known(query: Mapping[str, str], names: Collection[str], prefix: str | None = None) -> None:

@@ -4,74 +4,66 @@ from __future__ import annotations
 
 from typing import Final
 
-from sessions.dialects.native import keys, sessions, views, vms, wire
+import msgspec
+from aiohttp import web
+
+from sessions.dialects.native import keys, openapi, sessions, views, vms, wire
+from sessions.dialects.native import operations as of
+from sessions.dialects.native.operation import route
 from sessions.observe import routes as observe
 from sessions.web import health
-from sessions.web.surface import Route, Surface
+from sessions.web.surface import Surface
+
+_SESSION: Final = "/api/v1/sessions/{id}"
+
+
+async def openapi_json(_: web.Request) -> web.Response:
+    """This document."""
+    return web.Response(body=DOCUMENT, content_type=wire.JSON)
+
 
 ROUTES: Final = (
-    Route(method="GET", path="/livez", handler=health.livez, name="livez"),
-    Route(method="GET", path="/readyz", handler=health.readyz, name="readyz"),
-    Route(method="GET", path="/metrics", handler=health.metrics, name="metrics"),
-    Route(method="POST", path="/api/v1/sessions", handler=sessions.create, name="sessions.create"),
-    Route(method="GET", path="/api/v1/sessions", handler=sessions.list_, name="sessions.list"),
-    Route(method="GET", path="/api/v1/sessions/{id}", handler=sessions.get, name="sessions.get"),
-    Route(
-        method="PATCH", path="/api/v1/sessions/{id}", handler=sessions.patch, name="sessions.patch"
+    route("GET", "/livez", health.livez, "livez", of.LIVEZ),
+    route("GET", "/readyz", health.readyz, "readyz", of.READYZ),
+    route("GET", "/metrics", health.metrics, "metrics", of.METRICS),
+    route("GET", "/api/v1/openapi.json", openapi_json, "openapi", of.OPENAPI),
+    route("POST", "/api/v1/views/rebuild", views.rebuild, "views.rebuild", of.VIEWS_REBUILD),
+    route("GET", "/api/v1/views/rebuild", views.progress, "views.progress", of.VIEWS_PROGRESS),
+    route("POST", "/api/v1/sessions", sessions.create, "sessions.create", of.SESSIONS_CREATE),
+    route("GET", "/api/v1/sessions", sessions.list_, "sessions.list", of.SESSIONS_LIST),
+    route("GET", _SESSION, sessions.get, "sessions.get", of.SESSIONS_GET),
+    route("PATCH", _SESSION, sessions.patch, "sessions.patch", of.SESSIONS_PATCH),
+    route("DELETE", _SESSION, sessions.delete, "sessions.delete", of.SESSIONS_DELETE),
+    route(
+        "POST",
+        f"{_SESSION}/transitions",
+        sessions.transition,
+        "sessions.transition",
+        of.SESSIONS_TRANSITION,
     ),
-    Route(
-        method="DELETE",
-        path="/api/v1/sessions/{id}",
-        handler=sessions.delete,
-        name="sessions.delete",
+    route("POST", f"{_SESSION}/extend", sessions.extend, "sessions.extend", of.SESSIONS_EXTEND),
+    route(
+        "POST",
+        f"{_SESSION}/messages",
+        sessions.add_message,
+        "sessions.messages.add",
+        of.SESSIONS_MESSAGES_ADD,
     ),
-    Route(
-        method="POST",
-        path="/api/v1/sessions/{id}/transitions",
-        handler=sessions.transition,
-        name="sessions.transition",
+    route(
+        "GET", f"{_SESSION}/messages", sessions.messages, "sessions.messages", of.SESSIONS_MESSAGES
     ),
-    Route(
-        method="POST",
-        path="/api/v1/sessions/{id}/extend",
-        handler=sessions.extend,
-        name="sessions.extend",
-    ),
-    Route(
-        method="POST",
-        path="/api/v1/sessions/{id}/messages",
-        handler=sessions.add_message,
-        name="sessions.messages.add",
-    ),
-    Route(
-        method="GET",
-        path="/api/v1/sessions/{id}/messages",
-        handler=sessions.messages,
-        name="sessions.messages",
-    ),
-    Route(
-        method="GET",
-        path="/api/v1/sessions/{id}/events",
-        handler=sessions.events,
-        name="sessions.events",
-    ),
-    Route(
-        method="GET",
-        path="/api/v1/sessions/{id}/vms",
-        handler=vms.of_session,
-        name="sessions.vms",
-    ),
-    Route(method="GET", path="/api/v1/vms", handler=vms.list_, name="vms.list"),
-    Route(method="GET", path="/api/v1/vms/{id}", handler=vms.get, name="vms.get"),
-    Route(method="GET", path="/api/v1/observe", handler=observe.observe, name="observe"),
-    Route(method="GET", path="/api/v1/feed", handler=observe.feed, name="feed"),
-    Route(method="POST", path="/api/v1/views/rebuild", handler=views.rebuild, name="views.rebuild"),
-    Route(
-        method="GET", path="/api/v1/views/rebuild", handler=views.progress, name="views.progress"
-    ),
-    Route(method="POST", path="/api/v1/keys", handler=keys.issue, name="keys.issue"),
-    Route(method="GET", path="/api/v1/keys", handler=keys.list_, name="keys.list"),
-    Route(method="DELETE", path="/api/v1/keys/{id}", handler=keys.revoke, name="keys.revoke"),
+    route("GET", f"{_SESSION}/events", sessions.events, "sessions.events", of.SESSIONS_EVENTS),
+    route("GET", f"{_SESSION}/vms", vms.of_session, "sessions.vms", of.SESSIONS_VMS),
+    route("GET", "/api/v1/vms", vms.list_, "vms.list", of.VMS_LIST),
+    route("GET", "/api/v1/vms/{id}", vms.get, "vms.get", of.VMS_GET),
+    route("GET", "/api/v1/observe", observe.observe, "observe", of.OBSERVE),
+    route("GET", "/api/v1/feed", observe.feed, "feed", of.FEED),
+    route("POST", "/api/v1/keys", keys.issue, "keys.issue", of.KEYS_ISSUE),
+    route("GET", "/api/v1/keys", keys.list_, "keys.list", of.KEYS_LIST),
+    route("DELETE", "/api/v1/keys/{id}", keys.revoke, "keys.revoke", of.KEYS_REVOKE),
 )
+
+DOCUMENT: Final = msgspec.json.encode(openapi.document(ROUTES))
+"""The OpenAPI document, made once and served as it is."""
 
 SURFACE: Final = Surface(name="native", prefix="", routes=ROUTES, failure=wire.problem)

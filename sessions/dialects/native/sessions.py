@@ -27,7 +27,7 @@ from sessions.failure import Failure
 from sessions.service import Once
 from sessions.web.appkeys import SESSIONS, SETTINGS, VIEWS
 from sessions.web.auth import authorised
-from sessions.web.bodies import decode, json_body
+from sessions.web.bodies import json_body
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _KEY_OK: Final = re.compile(r"[!-~]{1,255}")
@@ -42,7 +42,7 @@ _message: Final = msgspec.json.Decoder(wire.NewMessage)
 async def create(request: web.Request) -> web.Response:
     """Make a session; an `Idempotency-Key` makes it once."""
     who = authorised(request, "sessions:write")
-    body = decode(await request.read(), _create)
+    body = await json_body(request, _create)
     command = commands.CreateSession(
         kind=body.kind,
         dialect="native",
@@ -144,11 +144,13 @@ async def messages(request: web.Request) -> web.Response:
     more = True
     while more and len(items) < limit:
         page = await request.app[SESSIONS].commits(request.match_info["id"], who, after, limit)
-        for commit in page:
-            if len(items) < limit:
-                items.extend(wire.message_views(commit))
-                after = commit.position
         more = len(page) == limit
+        for commit in page:
+            if len(items) >= limit:
+                more = True
+                break
+            items.extend(wire.message_views(commit))
+            after = commit.position
     return json_answer(wire.MessageList(items=items, next=after if more else None))
 
 

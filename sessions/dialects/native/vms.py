@@ -28,6 +28,7 @@ async def list_(request: web.Request) -> web.Response:
 async def of_session(request: web.Request) -> web.Response:
     """The machines of one session, newest first."""
     who = authorised(request, "sessions:read")
+    queries.known(request.query, queries.CURSOR_PAGE)
     state = await request.app[SESSIONS].get(request.match_info["id"], who)
     return await _page(request, VmFilter(session=state.id))
 

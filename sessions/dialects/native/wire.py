@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import msgspec
@@ -16,9 +16,9 @@ from projections.events.status import Dialect, Kind, Reason, Status
 from projections.folds.access import Key
 from projections.folds.session import Session, expiry, idle_deadline, max_deadline
 from projections.folds.vm import Vm, VmStatus
+from sessions.dialects.instants import instant
 from sessions.failure import Failure, Reply
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PROBLEM: Final = "application/problem+json"
 JSON: Final = "application/json"
 
@@ -240,13 +240,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     errors: list[ProblemField] = []
 
 
-def instant(at_us: int) -> datetime:
-    """Microseconds since the epoch as an aware datetime."""
-    return _EPOCH + timedelta(microseconds=at_us)
-
-
 def _instant_or_none(at_us: int | None) -> datetime | None:
-    return None if at_us is None else _EPOCH + timedelta(microseconds=at_us)
+    return None if at_us is None else instant(at_us)
 
 
 def session_view(state: Session) -> SessionView:

@@ -1,0 +1,221 @@
+"""Requests over HTTP, each against a bare aiohttp handler under the same load."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import statistics
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from scripts.bench.events import built, label
+from scripts.bench.processes import (
+    ADMIN_KEY,
+    Answered,
+    Load,
+    Server,
+    bare,
+    first_body,
+    generate,
+    request,
+    service,
+)
+from scripts.bench.report import Options, Result, compared, median_latency
+
+SESSIONS: Final = "/api/v1/sessions"
+CONNECTIONS: Final = 64
+CREATE_SHARE_MIN: Final = 0.55
+CREATE_TAIL_MAX: Final = 4.0
+GET_SHARE_MIN: Final = 0.7
+LIST_CLIENTS: Final = 8
+LIST_MS_MAX: Final = 10.0
+# As many as the service keeps in memory: figures of an empty service flatter its tail.
+HOT: Final = 50_000
+Pair = tuple[list[Answered], list[Answered]]
+
+
+def create(options: Options) -> Result:
+    """Durable creates against a handler that decodes the same body and answers as many bytes."""
+    data = _data(options)
+    body = msgspec.json.encode(
+        {
+            "kind": "browser",
+            "status": "running",
+            "title": "a session of the bench",
+            "labels": [label(1), label(2)],
+            "metadata": {"project": "p1", "priority": 3},
+            "spec": {"url": "https://example.org/a/page", "viewport": {"w": 1280, "h": 720}},
+        }
+    )
+    post = request("POST", SESSIONS, body=body)
+    with service(data) as server:
+        load = _load(options, server, [post], 201)
+        _preload(options, server, data)
+        answer = first_body(load)
+        with bare(options.folder, {"create": answer}) as other:
+            ours, theirs, cpu = _alternate(options, server, other, load)
+    result = _result("create", ours, theirs, cpu)
+    assert result.latency_ms is not None
+    assert result.limit_latency_ms is not None
+    tail = result.latency_ms.p99 / result.limit_latency_ms.p99
+    result.target = f"ratio >= {CREATE_SHARE_MIN}; p99 <= {CREATE_TAIL_MAX} times the limit's"
+    result.ok = result.ratio >= CREATE_SHARE_MIN and tail <= CREATE_TAIL_MAX
+    result.notes |= {"p99_times": round(tail, 2), "answer_bytes": len(answer)}
+    return result
+
+
+def get(options: Options) -> Result:
+    """Reads of sessions in memory against a handler that answers as many bytes."""
+    data = _data(options)
+    chosen = random.Random(options.seed).sample(_ids(data), options.size(10_000, 500))
+    gets = [request("GET", f"{SESSIONS}/{one}") for one in chosen]
+    with service(data) as server:
+        load = _load(options, server, gets, 200)
+        _preload(options, server, data)
+        answer = first_body(load)
+        with bare(options.folder, {"get": answer}) as other:
+            ours, theirs, cpu = _alternate(options, server, other, load)
+    result = _result("get", ours, theirs, cpu)
+    result.target = f"ratio >= {GET_SHARE_MIN}"
+    result.ok = result.ratio >= GET_SHARE_MIN
+    result.notes["answer_bytes"] = len(answer)
+    return result
+
+
+def list_(options: Options) -> Result:
+    """Filtered pages of 50 of 100,000 sessions; the limit answers pages as large."""
+    data = _data(options)
+    ours: list[Answered] = []
+    theirs: list[Answered] = []
+    by_filter: dict[str, list[Answered]] = {}
+    cpu: list[tuple[float, float]] = []
+    with service(data) as server:
+        key = _tenant_key(server)
+        pages = {name: request("GET", f"{SESSIONS}?{name}&limit=50", key) for name in _filters()}
+        load = replace(_load(options, server, list(pages.values()), 200), connections=LIST_CLIENTS)
+        answer = first_body(load)
+        with bare(options.folder, {"list": answer}) as other:
+            for _ in range(options.rounds):
+                one, limit, used = _alternate(replace(options, rounds=1), server, other, load)
+                ours += one
+                theirs += limit
+                cpu += used
+            for name, page in pages.items():
+                short = replace(load, requests=[page], seconds=options.size(2, 1) / 2)
+                by_filter[name] = [generate(short)]
+                admin = request("GET", f"{SESSIONS}?{name}&limit=50")
+                by_filter[f"admin: {name}"] = [generate(replace(short, requests=[admin]))]
+    result = _result("list", ours, theirs, cpu)
+    assert result.latency_ms is not None
+    assert result.limit_latency_ms is not None
+    tails = [(a.latency.p99, b.latency.p99) for a, b in zip(ours, theirs, strict=True)]
+    rates = {"pages_per_s": result.value, "limit_pages_per_s": result.limit}
+    result = msgspec.structs.replace(result, **compared(tails))
+    result.unit = "ms p99"
+    result.target = f"p99 <= {LIST_MS_MAX} ms at {LIST_CLIENTS} clients"
+    result.ok = result.value <= LIST_MS_MAX
+    result.notes |= rates
+    result.notes["answer_bytes"] = len(answer)
+    for name, runs in by_filter.items():
+        result.notes[name] = f"p50 {runs[0].latency.p50} p99 {runs[0].latency.p99} ms"
+    return result
+
+
+def _data(options: Options) -> Path:
+    sessions = options.size(100_000, 2_000)
+    return built(options.folder, options.seed, sessions, sessions * 2)
+
+
+def _load(options: Options, server: Server, requests: list[bytes], status: int) -> Load:
+    return Load(
+        port=server.port,
+        requests=requests,
+        status=status,
+        connections=CONNECTIONS,
+        seconds=options.size(5, 1),
+        warm_up_s=options.size(10, 3) / 10,
+    )
+
+
+def _preload(options: Options, server: Server, data: Path) -> None:
+    """Read as many sessions as the service keeps, so that its heap is that of a busy one."""
+    gets = [request("GET", f"{SESSIONS}/{one}") for one in _ids(data)[:HOT]]
+    load = _load(options, server, gets, 200)
+    generate(replace(load, warm_up_s=0.0, seconds=options.size(60, 5), requests_max=len(gets)))
+
+
+def _alternate(
+    options: Options, ours: Server, theirs: Server, load: Load
+) -> tuple[list[Answered], list[Answered], list[tuple[float, float]]]:
+    """The same load on the service and on the limit, turn by turn, with the CPU time of each."""
+    answered: Pair = ([], [])
+    cpu: list[tuple[float, float]] = []
+    for _ in range(options.rounds):
+        used = []
+        for side, server in zip(answered, (ours, theirs), strict=True):
+            before = server.cpu_s()
+            seen = generate(replace(load, port=server.port))
+            used.append((server.cpu_s() - before) / seen.sent)
+            side.append(seen)
+        cpu.append((used[0], used[1]))
+    return (*answered, cpu)
+
+
+def _result(
+    name: str,
+    ours: Sequence[Answered],
+    theirs: Sequence[Answered],
+    cpu: Sequence[tuple[float, float]],
+) -> Result:
+    return Result(
+        name=name,
+        **compared([(a.rate, b.rate) for a, b in zip(ours, theirs, strict=True)]),
+        unit="requests/s",
+        target="",
+        ok=False,
+        latency_ms=median_latency([one.latency for one in ours]),
+        limit_latency_ms=median_latency([one.latency for one in theirs]),
+        cpu_us_per_op=round(statistics.median(used for used, _ in cpu) * 1e6, 1),
+        limit_cpu_us_per_op=round(statistics.median(used for _, used in cpu) * 1e6, 1),
+        notes={
+            "generator_busy": [max(one.busy for one in side) for side in (ours, theirs)],
+            "wrong_answers": sum(one.wrong for one in (*ours, *theirs)),
+        },
+    )
+
+
+def _ids(data: Path) -> list[str]:
+    with sqlite3.connect(f"file:{data / 'views.db'}?mode=ro", uri=True) as views:
+        rows = views.execute("SELECT id FROM sessions ORDER BY created").fetchall()
+    views.close()
+    return [row[0] for row in rows]
+
+
+def _filters() -> list[str]:
+    """Two filters each; common and rare values, and pairs that few sessions have."""
+    return [
+        "kind=agent&status=running",
+        "kind=test_run&status=completed",
+        f"label={label(0)}&kind=browser",
+        f"label={label(199)}&kind=vm",
+        "owner=key:user-0&status=running",
+        "owner=key:user-99&status=pending",
+        "owner=key:nobody&status=running",
+    ]
+
+
+def _tenant_key(server: Server) -> str:
+    """A key of one tenant: an admin's lists span tenants, most callers' do not."""
+    made = urllib.request.Request(
+        f"http://127.0.0.1:{server.port}/api/v1/keys",
+        data=b'{"name": "bench"}',
+        headers={"Authorization": f"Bearer {ADMIN_KEY}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(made, timeout=30) as answer:
+        found: str = msgspec.json.decode(answer.read())["key"]
+    return found

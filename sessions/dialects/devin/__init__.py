@@ -1,0 +1,1 @@
+"""The API of Devin: sessions of coding agents."""

@@ -1,0 +1,13 @@
+"""Instants as the dialects show them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(at_us: int) -> datetime:
+    """Microseconds since the epoch as an aware datetime; exact."""
+    return _EPOCH + timedelta(microseconds=at_us)

@@ -1,0 +1,1 @@
+"""The API of InstaVM: sessions with a virtual machine."""

@@ -1,0 +1,58 @@
+"""Handlers of InstaVM's sessions: authorise, decode, call, encode."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from projections.folds.session import PREFIX
+from projections.folds.vm import Vm
+from projections.views.lists import VmFilter, list_vms
+from sessions import ids
+from sessions.dialects.instavm import wire
+from sessions.dialects.reading import answer, session_of_kind
+from sessions.web.appkeys import CLOCK_US, FOLLOWER, LOG, SESSIONS, VAULT, VIEWS
+from sessions.web.auth import authorised, caller_of
+from sessions.web.bodies import json_body
+
+_any: Final = msgspec.json.Decoder(Any)
+
+
+async def create(request: web.Request) -> web.Response:
+    """Make a session; the key stands in the body, no header is asked for (section 3)."""
+    body = wire.create_session(await json_body(request, _any))
+    who = caller_of(request, body.api_key, "sessions:write")
+    session_id = ids.uuid7()
+    command = wire.to_command(body, who.actor, await _sealed(request, session_id, body))
+    state, _ = await request.app[SESSIONS].create(session_id, command, who)
+    return answer(wire.Created(session_id=state.id), state)
+
+
+async def info(request: web.Request) -> web.Response:
+    """The session and its settings."""
+    who = authorised(request, "sessions:read")
+    state = await session_of_kind(request, request.match_info["id"], who, "vm")
+    return answer(wire.session_info(state), state)
+
+
+async def status(request: web.Request) -> web.Response:
+    """Whether the session has a machine, and how that is (section 4.1)."""
+    who = authorised(request, "sessions:read")
+    state = await session_of_kind(request, request.match_info["id"], who, "vm")
+    vm = await _newest_vm(request, state.id)
+    return answer(wire.session_status(state, vm, request.app[CLOCK_US]()), state)
+
+
+async def _newest_vm(request: web.Request, session_id: str) -> Vm | None:
+    await request.app[FOLLOWER].reached(request.app[LOG].head().size)
+    found = await list_vms(request.app[VIEWS], VmFilter(session=session_id), before=None, limit=1)
+    return found[0] if found else None
+
+
+async def _sealed(
+    request: web.Request, session_id: str, body: wire.CreateSession
+) -> dict[str, str]:
+    vault, subject = request.app[VAULT], PREFIX + session_id
+    return {name: await vault.seal(subject, value) for name, value in (body.env or {}).items()}

@@ -1,0 +1,188 @@
+"""Shapes of InstaVM's API (contract instavm.md): requests, answers; errors are FastAPI's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from projections.folds.session import SECOND_US, Session
+from projections.folds.vm import Vm, VmStatus
+from sessions.dialects import fastapi
+from sessions.dialects.fastapi import Field, Path, Wrong
+from sessions.dialects.instants import instant
+from sessions.domain import commands, policy
+from sessions.failure import Failure, FieldError, Reply
+
+LIFETIME_S: Final = 300
+LIFETIME_S_MIN: Final = 20
+LIFETIME_S_MAX: Final = policy.DAY_S
+MEMORY_MB_MIN: Final = 128
+MEMORY_MB_MAX: Final = 8192
+VCPU_COUNT: Final = 2
+VCPU_COUNTS: Final = (1, 2, 4, 6, 8)
+ENV_MAX: Final = 1000
+
+# Clients take nothing but `active` for a machine that lives (section 7).
+VM_STATUS: Final[dict[VmStatus, str]] = {
+    "requested": "creating",
+    "starting": "creating",
+    "running": "active",
+    "suspended": "suspended",
+    "stopped": "killed",
+    "lost": "killed",
+}
+
+
+class CreateSession(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of `POST /v1/sessions/session` (section 2)."""
+
+    api_key: str
+    vm_lifetime_seconds: int | None = None
+    memory_mb: int | None = None
+    vcpu_count: int | None = None
+    metadata: dict[str, Any] | None = None
+    env: dict[str, str] | None = None
+
+
+class Created(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a create."""
+
+    session_id: str
+
+
+class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A session and its settings; of its environment only the names."""
+
+    session_id: str
+    vm_lifetime_seconds: int
+    memory_mb: int | None
+    vcpu_count: int
+    metadata: dict[str, Any]
+    env_names: tuple[str, ...]
+    created_at: datetime
+
+
+class SessionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a session has a machine and how that is (section 4.1)."""
+
+    session_id: str
+    exists: bool
+    vm_assigned: bool
+    vm_alive: bool
+    vm_status: str | None
+    vm_id: str | None
+    uptime_seconds: int | None
+    expires_in_seconds: int | None
+    created_at: datetime
+
+
+def create_session(body: Any) -> CreateSession:
+    """The body; raises Failure 422 that names every wrong field."""
+    return fastapi.checked(body, _CREATE, CreateSession)
+
+
+def to_command(body: CreateSession, owner: str, sealed: dict[str, str]) -> commands.CreateSession:
+    """The session that `body` makes; one with an environment waits for its machine at once."""
+    return commands.CreateSession(
+        kind="vm",
+        dialect="instavm",
+        owner=owner,
+        status="queued" if sealed else "pending",
+        metadata=body.metadata or {},
+        spec={
+            "vm_lifetime_seconds": body.vm_lifetime_seconds or LIFETIME_S,
+            "memory_mb": body.memory_mb,
+            "vcpu_count": body.vcpu_count or VCPU_COUNT,
+            "env": sealed,
+        },
+    )
+
+
+def session_info(state: Session) -> SessionInfo:
+    """The session with what it was asked for."""
+    env = state.spec.get("env")
+    return SessionInfo(
+        session_id=state.id,
+        vm_lifetime_seconds=_number(state, "vm_lifetime_seconds") or LIFETIME_S,
+        memory_mb=_number(state, "memory_mb"),
+        vcpu_count=_number(state, "vcpu_count") or VCPU_COUNT,
+        metadata=state.metadata,
+        env_names=tuple(env) if isinstance(env, dict) else (),
+        created_at=_without_zone(state.created_at),
+    )
+
+
+def session_status(state: Session, vm: Vm | None, now_us: int) -> SessionStatus:
+    """How the session and its newest machine are at `now_us`."""
+    if vm is None:
+        return SessionStatus(
+            session_id=state.id,
+            exists=True,
+            vm_assigned=False,
+            vm_alive=False,
+            vm_status="killed" if state.ended else None,
+            vm_id=None,
+            uptime_seconds=None,
+            expires_in_seconds=None,
+            created_at=_without_zone(state.created_at),
+        )
+    alive = vm.status == "running"
+    killed = VM_STATUS[vm.status] == "killed"
+    uptime_s = max(0, now_us - (vm.started_at or vm.created_at)) // SECOND_US
+    left_s = max(0, vm.lifetime_s - uptime_s) if alive else None
+    return SessionStatus(
+        session_id=state.id,
+        exists=True,
+        # To clients a machine that is assigned and not alive is a dead one.
+        vm_assigned=VM_STATUS[vm.status] != "creating",
+        vm_alive=alive,
+        vm_status=VM_STATUS[vm.status],
+        vm_id=vm.id,
+        uptime_seconds=uptime_s if alive else None,
+        expires_in_seconds=0 if killed else left_s,
+        created_at=_without_zone(state.created_at),
+    )
+
+
+def encode_failure(failure: Failure) -> Reply:
+    """A refusal in FastAPI's shape; what was deleted is unknown here (section 6)."""
+    if failure.status == 410:
+        failure = Failure(404, failure.code, failure.detail)
+    return fastapi.encode_failure(failure)
+
+
+def _env_name(value: Any, path: Path, wrong: Wrong) -> Any:
+    if not value or "=" in value or "\0" in value:
+        message = "a name is not empty and holds neither = nor NUL"
+        wrong.append(FieldError(path, message, "value_error"))
+    return value
+
+
+def _env_value(value: Any, path: Path, wrong: Wrong) -> Any:
+    fastapi.string(value, path, wrong)
+    if isinstance(value, str) and "\0" in value:
+        wrong.append(FieldError(path, "a value holds no NUL", "value_error"))
+    return value
+
+
+def _number(state: Session, name: str) -> int | None:
+    # The native API takes any spec.
+    value = state.spec.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _without_zone(at_us: int) -> datetime:
+    return instant(at_us).replace(tzinfo=None)
+
+
+_metadata: Final = fastapi.mapping_of(fastapi.anything, fastapi.anything, policy.METADATA_KEYS_MAX)
+_CREATE: Final = (
+    Field("api_key", fastapi.string, required=True, nullable=False),
+    Field("vm_lifetime_seconds", fastapi.integer(LIFETIME_S_MIN, LIFETIME_S_MAX)),
+    Field("memory_mb", fastapi.integer(MEMORY_MB_MIN, MEMORY_MB_MAX)),
+    Field("vcpu_count", fastapi.one_of(*VCPU_COUNTS)),
+    Field("metadata", _metadata),
+    Field("env", fastapi.mapping_of(_env_value, _env_name, ENV_MAX)),
+)

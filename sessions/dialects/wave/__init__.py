@@ -1,0 +1,1 @@
+"""WAVE: sessions of web platform tests on a device under test."""

@@ -1,0 +1,105 @@
+"""A running service behind aiohttp's test client, and what a test asks of it in one line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from sessions.app import make_app, wall_clock_us
+from sessions.settings import Settings
+
+ADMIN = "admin-of-the-tests"
+API = "/api/v1"
+SESSIONS = f"{API}/sessions"
+PROBLEM = "application/problem+json"
+
+
+def bearer(secret: str) -> dict[str, str]:
+    """The header by which a key goes in."""
+    return {"Authorization": f"Bearer {secret}"}
+
+
+async def start(
+    aiohttp_client: Any,
+    tmp_path: Any,
+    *,
+    clock_us: Callable[[], int] = wall_clock_us,
+    **settings: Any,
+) -> Any:
+    """A client, an admin's, of a service in `tmp_path`; close it before another one starts."""
+    chosen = Settings(data=str(tmp_path / "data"), admin_key=ADMIN, **settings)
+    return await aiohttp_client(make_app(chosen, clock_us=clock_us), headers=bearer(ADMIN))
+
+
+async def ask(client: Any, method: str, path: str, status: int = 200, **request: Any) -> Any:
+    """The JSON of an answer with the status `status`."""
+    async with client.request(method, path, **request) as answer:
+        body = await answer.read()
+        assert answer.status == status, (method, path, answer.status, body)
+        return msgspec.json.decode(body) if body else None
+
+
+async def refused(
+    client: Any, method: str, path: str, status: int, code: str, **request: Any
+) -> Any:
+    """The problem that refuses a request with `status` and `code`."""
+    async with client.request(method, path, **request) as answer:
+        body = await answer.read()
+        assert (answer.status, answer.content_type) == (status, PROBLEM), (method, path, body)
+        problem = msgspec.json.decode(body)
+    assert problem.keys() == {"type", "title", "status", "code", "detail", "errors"}
+    assert (problem["status"], problem["code"]) == (status, code), problem
+    assert problem["type"] == f"urn:sessiond:problem:{code}"
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+async def create(client: Any, kind: str = "browser", *, headers: Any = None, **fields: Any) -> Any:
+    """A new session."""
+    return await ask(client, "POST", SESSIONS, 201, json={"kind": kind, **fields}, headers=headers)
+
+
+async def move(client: Any, session: Any, *statuses: str) -> Any:
+    """The session after it went to each of `statuses`."""
+    for status in statuses:
+        path = f"{SESSIONS}/{session['id']}/transitions"
+        session = await ask(client, "POST", path, json={"to": status})
+    return session
+
+
+async def new_key(client: Any, tenant: str = "lab", *scopes: str, **fields: Any) -> Any:
+    """A new key for `tenant`, which reads and writes unless told otherwise."""
+    wanted = {"scopes": scopes} if scopes else {}
+    asked = {"name": f"of {tenant}", "tenant": tenant, **wanted, **fields}
+    return await ask(client, "POST", f"{API}/keys", 201, json=asked)
+
+
+async def ids_of_list(client: Any, query: Any = "", **request: Any) -> list[str]:
+    """The ids of all sessions of a list, page by page, newest first."""
+    ids: list[str] = []
+    params = list(query.items()) if isinstance(query, dict) else list(query)
+    cursor = None
+    while True:
+        onward = params if cursor is None else [*params, ("cursor", cursor)]
+        page = await ask(client, "GET", SESSIONS, params=onward, **request)
+        ids += [item["id"] for item in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            return ids
+
+
+async def raw(client: Any, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the answer to these very bytes."""
+    reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
+    try:
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        return int(head[0].split()[1]), headers, body
+    finally:
+        writer.close()
