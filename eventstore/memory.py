@@ -17,7 +17,7 @@ from eventstore.commit import (
     record,
     same_content,
 )
-from eventstore.errors import CommitIdReused, CommitTooLarge, Conflict
+from eventstore.errors import CommitIdReused, CommitTooLarge, Conflict, StorageError
 from eventstore.merkle import Tree, leaf_hash
 from eventstore.ports import Head, Listener
 
@@ -32,6 +32,7 @@ class MemoryLog:
         self._ids: dict[bytes, Position] = {}
         self._tree = Tree()
         self._listeners: list[Listener] = []
+        self.failure: StorageError | None = None
 
     async def append(self, wish: Append) -> Commit:
         """Append; raises Conflict, CommitIdReused, CommitTooLarge or ValueError."""

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from eventstore.commit import START, Append, Commit, Position, Recorded
+from eventstore.errors import StorageError
 
 Listener = Callable[[Sequence[Recorded]], None]
 """Called in the order of positions, once per durable batch, before the appenders are answered."""
@@ -53,6 +54,11 @@ class EventLog(Protocol):
 
     def head(self) -> Head:
         """Size and root after the last durable commit."""
+        ...
+
+    @property
+    def failure(self) -> StorageError | None:
+        """Why the disk refused the last commit; None once it takes writes again."""
         ...
 
     def listen(self, listener: Listener) -> None:

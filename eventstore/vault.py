@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sqlite3
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from eventstore.errors import VaultError
+from eventstore.sqlite.storage import storage_error
 
 FILE_NAME: Final = "vault.db"
 SEALED: Final = "sealed:v1:"
@@ -41,11 +43,17 @@ class Vault:
 
     @classmethod
     async def open(cls, folder: Path) -> Vault:
-        """Open or make the vault, readable by its owner alone."""
+        """Open or make the vault, readable by its owner alone; raises StorageError or OSError."""
         path = folder / FILE_NAME
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         connection = await aiosqlite.connect(path, isolation_level=None)
-        await connection.executescript(_SCHEMA)
+        try:
+            await connection.executescript(_SCHEMA)
+        except BaseException as error:
+            await connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise storage_error(error) from error
+            raise
         return cls(connection)
 
     async def close(self) -> None:
@@ -53,7 +61,10 @@ class Vault:
         await self._connection.close()
 
     async def seal(self, subject: str, plaintext: str) -> str:
-        """`plaintext` as only this vault can read it; the first use makes the subject's key."""
+        """`plaintext` as only this vault can read it; the first use makes the subject's key.
+
+        Raises StorageError if the disk does not take that key.
+        """
         nonce = os.urandom(NONCE_BYTES)
         key = await self._key(subject) or await self._make_key(subject)
         sealed = AESGCM(key).encrypt(nonce, plaintext.encode(), subject.encode())
@@ -78,7 +89,10 @@ class Vault:
 
     async def _make_key(self, subject: str) -> bytes:
         sql = "INSERT INTO vault_keys (subject, key) VALUES (?, ?) ON CONFLICT DO NOTHING"
-        await self._connection.execute_fetchall(sql, (subject, os.urandom(KEY_BYTES)))
+        try:
+            await self._connection.execute_fetchall(sql, (subject, os.urandom(KEY_BYTES)))
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
         key = await self._key(subject)
         assert key is not None
         return key

@@ -85,18 +85,18 @@ class Follower:
         written.set()
 
     async def close(self) -> None:
-        """Write what is left."""
-        async with self._writing:
-            await self._write(self.states, LIVE)
+        """Write what is left; what the disk refuses comes back from the log."""
+        with contextlib.suppress(sqlite3.Error):
+            async with self._writing:
+                await self._write(self.states, LIVE)
 
-    async def reached(self, position: Position) -> None:
-        """Return when lists show all up to `position`; raises the disk's error if they cannot."""
-        while self._views.checkpoint < position:
+    async def reached(self, position: Position) -> Position:
+        """Return when lists show all up to `position`, or as far as the disk lets them: how far."""
+        while self._views.checkpoint < position and self.failure is None:
             self._urgent.set()
             self._changed.set()
             await self._written.wait()
-            if self.failure is not None and self._views.checkpoint < position:
-                raise self.failure
+        return min(position, self._views.checkpoint)
 
     async def _write(self, states: States, tables: str) -> None:
         while True:

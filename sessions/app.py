@@ -91,7 +91,7 @@ async def open_service(
         app[FEED] = Feed(log)
         app[VAULT] = await Vault.open(settings.folder)
         stack.push_async_callback(app[VAULT].close)
-        app[VIEWS] = await Views.open(settings.folder, log.epoch)
+        app[VIEWS] = await Views.open(settings.folder, log.epoch, log.size)
         stack.push_async_callback(app[VIEWS].close)
         follower, sessions = await _projections(app, log, settings, clock_us)
         stack.push_async_callback(follower.close)

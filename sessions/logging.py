@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import functools
 import logging
 import sys
@@ -76,8 +77,10 @@ class Lines:
         for line in lines:
             line["timestamp"] = rfc3339(line["timestamp"])
             drop_secrets(None, "", line)
-        self._file.write(_encoder.encode_lines(lines))
-        self._file.flush()
+        # A full disk or a closed pipe costs the lines, never an answer.
+        with contextlib.suppress(OSError):
+            self._file.write(_encoder.encode_lines(lines))
+            self._file.flush()
 
     def _later(self) -> None:
         try:
@@ -132,7 +135,8 @@ def configure(level: str, style: str) -> None:
             cache_logger_on_first_use=True,
         )
         return
-    lines = Lines(sys.stderr.buffer)
+    # Without a buffer, which would keep what was refused and refuse all that comes after.
+    lines = Lines(getattr(sys.stderr.buffer, "raw", sys.stderr.buffer))
     structlog.configure(
         wrapper_class=type("LineLogger", (LineLogger,), {"threshold": LEVELS[level]}),
         logger_factory=lambda *_: lines,

@@ -8,8 +8,8 @@ import gc
 import json
 import os
 import signal
+import sqlite3
 import sys
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -37,14 +37,15 @@ async def serve(settings: Settings) -> int:
         app, access_log=None, handle_signals=False, shutdown_timeout=settings.drain_s
     )
     stop = _stop_signal()
+    listening = False
     try:
         try:
             await runner.setup()
             sites = await _sites(runner, settings)
-        except (EventStoreError, OSError) as error:
-            print(f"sessiond: cannot start: {error}", file=sys.stderr, flush=True)
-            return EXIT_REFUSED
-        await _first_key(app)
+            listening = True
+            await _first_key(app)
+        except (EventStoreError, OSError, sqlite3.Error) as error:
+            return _refuse(error)
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -52,9 +53,15 @@ async def serve(settings: Settings) -> int:
         await stop.wait()
         _log.info("service.stopping")
     finally:
+        if listening:  # else the socket is that of the service which holds the folder
+            socket_path(settings.folder).unlink(missing_ok=True)
         await runner.cleanup()
-        socket_path(settings.folder).unlink(missing_ok=True)
     return 0
+
+
+def _refuse(error: Exception) -> int:
+    print(f"sessiond: cannot start: {error}", file=sys.stderr, flush=True)
+    return EXIT_REFUSED
 
 
 def _stop_signal() -> asyncio.Event:
@@ -99,6 +106,9 @@ def run(settings: Settings) -> int:
         import uvloop
 
         factory = uvloop.new_event_loop
-    Path(settings.folder).mkdir(parents=True, exist_ok=True)
+    try:
+        settings.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return _refuse(error)
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(serve(settings))

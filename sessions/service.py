@@ -157,7 +157,7 @@ class Sessions:
             if expected is not None and expected != state.position:
                 raise RevisionMismatch(state.position)
             facts = decide(command, state, self._clock_us())
-            if not facts:
+            if not facts and once is None:
                 return state
             try:
                 await self._append_once(stream, state, facts, who, once)

@@ -122,6 +122,11 @@ class SqliteLog:
         """Size and root after the last durable commit."""
         return Head(self.epoch, self.size, self._writer.tree.root())
 
+    @property
+    def failure(self) -> StorageError | None:
+        """Why the disk refused the last commit; None once it takes writes again."""
+        return self._writer.failure
+
     def listen(self, listener: Listener) -> None:
         """Call `listener` with every later batch."""
         self._listeners.append(listener)

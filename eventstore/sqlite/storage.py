@@ -8,7 +8,7 @@ import sqlite3
 import time
 import uuid
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import aiosqlite
 
@@ -25,6 +25,8 @@ PACKAGE: Final = "eventstore.sqlite"
 QUERIES: Final = named_queries(PACKAGE)
 APPLICATION_ID: Final = 0x73657373  # "sess"
 FORMAT: Final = 1
+# A page of full commits is halved until it fits.
+PAGE_BYTES_MAX: Final = 64 << 20
 
 # performance.md section 6: FULL costs little once batched; one connection writes and checkpoints,
 # so that the WAL-reset bug of SQLite before 3.51.3 cannot strike.
@@ -67,10 +69,21 @@ async def open_writer(path: Path) -> aiosqlite.Connection:
     return connection
 
 
+class _BoundedConnection(sqlite3.Connection):
+    """A connection that makes no value larger than PAGE_BYTES_MAX."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, PAGE_BYTES_MAX)
+
+
 async def open_reader(path: Path) -> aiosqlite.Connection:
     """A connection that cannot write."""
     connection = await aiosqlite.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        factory=_BoundedConnection,
     )
     connection.text_factory = bytes  # bodies are decoded by msgspec, from bytes
     await connection.executescript("PRAGMA query_only = 1; PRAGMA cache_size = -16384;")

@@ -28,7 +28,14 @@ from eventstore.commit import (
     restore,
     same_content,
 )
-from eventstore.errors import CommitIdReused, CommitTooLarge, Conflict, LogBusy, LogClosed
+from eventstore.errors import (
+    CommitIdReused,
+    CommitTooLarge,
+    Conflict,
+    LogBusy,
+    LogClosed,
+    StorageError,
+)
 from eventstore.merkle import Tree, frontier_positions, leaf_hash
 from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padded_size
 from eventstore.sqlite.plan import (
@@ -38,7 +45,7 @@ from eventstore.sqlite.plan import (
     StreamHead,
     plan,
 )
-from eventstore.sqlite.storage import QUERIES, scalar, storage_error
+from eventstore.sqlite.storage import FORMAT, QUERIES, scalar, storage_error
 
 BATCH_MAX: Final = ROWS_MAX
 BATCH_BYTES_MAX: Final = 8 << 20
@@ -80,6 +87,7 @@ class Writer:
         self._closing = False
         self._in_step = False
         self._unchecked_bytes = 0
+        self.failure: StorageError | None = None
 
     async def load(self) -> None:
         """Take up the tree where the file stands: log2(n) look-ups."""
@@ -137,6 +145,8 @@ class Writer:
                 async with asyncio.timeout(IDLE_S):
                     await self._wake.wait()
             except TimeoutError:
+                if self.failure is not None:
+                    await self._probe()
                 if self._unchecked_bytes > CHECKPOINT_BYTES_IDLE:
                     await self._checkpoint()
         return True
@@ -158,9 +168,12 @@ class Writer:
             made = await self._place(batch)
         except sqlite3.Error as error:
             self._in_step = False
+            self.failure = storage_error(error)
             for pending in batch:
                 _fail(pending, storage_error(error))
             return
+        if made.rows:
+            self.failure = None
         self._adopt(made)
         for index, row in zip(made.placed, made.rows, strict=True):
             _succeed(batch[index], row.recorded.commit)
@@ -250,6 +263,12 @@ class Writer:
                 self.tree.append(leaf_hash(one.body))
             self._publish(recorded)
         self._in_step = True
+
+    async def _probe(self) -> None:
+        """Write as a commit does but change nothing: does the disk take writes again?"""
+        with contextlib.suppress(sqlite3.Error):
+            await self._connection.execute_fetchall(f"PRAGMA user_version = {FORMAT}")
+            self.failure = None
 
     async def _checkpoint(self) -> None:
         # If it fails the WAL keeps everything, and the next one is due after as much again.

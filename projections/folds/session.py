@@ -231,8 +231,8 @@ def _deleted(state: Session, _: SessionDeleted, commit: Commit) -> Session:
     return replace(state, deleted=True, position=commit.position, updated_at=commit.at)
 
 
-def _answered(state: Session, _: RequestAnswered, __: Commit) -> Session:
-    return state
+def _answered(state: Session, _: RequestAnswered, commit: Commit) -> Session:
+    return replace(state, position=commit.position)
 
 
 def _touched(state: Session, _: Fact, commit: Commit) -> Session:

@@ -104,8 +104,8 @@ def _sessions_where(wanted: SessionFilter) -> _Where:
     for key, value in wanted.metadata:
         where.add(
             "EXISTS (SELECT 1 FROM json_each(s.state, '$.metadata') AS m"
-            " WHERE m.key = ? AND m.value IS ?)",
-            *(key, value),
+            " WHERE m.key = ? AND m.value IS ? AND m.type IN (?, ?))",
+            *(key, value, *_json_types(value)),
         )
     if wanted.since is not None:
         where.add("s.created_at >= ?", wanted.since)
@@ -114,6 +114,19 @@ def _sessions_where(wanted: SessionFilter) -> _Where:
     if wanted.text is not None:
         where.add("instr(s.text, ?) > 0", wanted.text.lower())
     return where
+
+
+def _json_types(value: str | int | float | bool | None) -> tuple[str, str]:
+    """The JSON types that `value` may have: to SQLite, true and 1 are one value."""
+    match value:
+        case None:
+            return "null", "null"
+        case bool():
+            return ("true", "true") if value else ("false", "false")
+        case str():
+            return "text", "text"
+        case _:
+            return "integer", "real"
 
 
 async def list_vms(views: Views, wanted: VmFilter, *, before: int | None, limit: int) -> list[Vm]:

@@ -13,6 +13,7 @@ import msgspec
 from eventstore.commit import START, Position
 from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padded_size
 from eventstore.sqlite.named import named_queries, sql_text
+from eventstore.sqlite.storage import storage_error
 from eventstore.sqlite.transaction import Statement, TransactionConnection, transact
 from projections.subjects import SUBJECTS, VIEWS_VERSION, Subject
 
@@ -31,6 +32,8 @@ PRAGMA cache_size = -65536;
 PRAGMA wal_autocheckpoint = 4000;
 """
 
+_NOT_OURS: Final = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_ERROR", "SQLITE_IOERR_SHORT_READ")
+
 Labels = Mapping[Position, tuple[str, Sequence[str]]]
 """By the `created` of a session: its tenant and all its labels."""
 
@@ -46,25 +49,33 @@ class Views:
         self._generation = 0
 
     @classmethod
-    async def open(cls, folder: Path, epoch: str) -> Views:
-        """Open the views of the log called `epoch`; anything else found there is thrown away."""
+    async def open(cls, folder: Path, epoch: str, head: Position | None = None) -> Views:
+        """Open the views of the log called `epoch`, which ends at `head`; raises StorageError.
+
+        Anything else found there is thrown away: another file, or views of a longer log.
+        """
         path = folder / FILE_NAME
         try:
-            return await cls._open(path, epoch)
-        except (_Stale, sqlite3.DatabaseError):
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            return await cls._open(path, epoch)
+            try:
+                return await cls._open(path, epoch, head)
+            except (_Stale, sqlite3.DatabaseError) as error:
+                if not _worthless(error):
+                    raise
+                for suffix in ("", "-wal", "-shm"):
+                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+                return await cls._open(path, epoch, head)
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
 
     @classmethod
-    async def _open(cls, path: Path, epoch: str) -> Views:
+    async def _open(cls, path: Path, epoch: str, head: Position | None) -> Views:
         writer = await aiosqlite.connect(
             path, isolation_level=None, cached_statements=128, factory=TransactionConnection
         )
         views = cls(writer, [])
         try:
             await writer.executescript(_WRITER_PRAGMAS)
-            await views._load(epoch)
+            await views._load(epoch, head)
             for _ in range(READERS):
                 reader = await aiosqlite.connect(
                     f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
@@ -77,7 +88,7 @@ class Views:
             raise
         return views
 
-    async def _load(self, epoch: str) -> None:
+    async def _load(self, epoch: str, head: Position | None) -> None:
         tables = list(await self._writer.execute_fetchall(QUERIES["count_tables"]))
         if tables[0][0] == 0:
             await self._writer.executescript(
@@ -89,6 +100,10 @@ class Views:
         if not rows or rows[0][:2] != (epoch, VIEWS_VERSION):
             raise _Stale
         self.checkpoint, self._generation = Position(rows[0][2]), rows[0][3]
+        if head is not None and self.checkpoint > head:
+            raise _Stale
+        # A rebuild that did not end left its tables.
+        await self._writer.executescript(f"BEGIN IMMEDIATE; {_drop_next()} COMMIT;")
 
     async def close(self) -> None:
         """Close every connection."""
@@ -120,9 +135,8 @@ class Views:
 
     async def make_next(self) -> None:
         """Make empty tables for a rebuild; those of one that did not end are dropped."""
-        drops = " ".join(f"DROP TABLE IF EXISTS {table}{NEXT};" for table in _tables())
         schema = _schema(NEXT, self._generation + 1)
-        await self._writer.executescript(f"BEGIN IMMEDIATE; {drops} {schema} COMMIT;")
+        await self._writer.executescript(f"BEGIN IMMEDIATE; {_drop_next()} {schema} COMMIT;")
 
     async def switch(self, checkpoint: Position) -> None:
         """The tables of the rebuild become the live ones, in one transaction."""
@@ -157,6 +171,16 @@ class Views:
 
 class _Stale(Exception):
     """The file belongs to another log or another version."""
+
+
+def _worthless(error: Exception) -> bool:
+    """True if the file is not what it should be; a disk that refuses says nothing of the file."""
+    name: str = getattr(error, "sqlite_errorname", "")
+    return isinstance(error, _Stale) or name.startswith(_NOT_OURS)
+
+
+def _drop_next() -> str:
+    return " ".join(f"DROP TABLE IF EXISTS {table}{NEXT};" for table in _tables())
 
 
 def _tables() -> list[str]:

@@ -19,7 +19,7 @@ from eventstore.sqlite.log import FILE_NAME, SqliteLog
 from projections.folds.session import PREFIX
 from projections.follower import Follower
 from projections.views.store import Views
-from scripts.bench.events import Facts, ignore, wish
+from scripts.bench.events import Facts, wish
 from scripts.bench.limits import Inserted, compiled, fsync_seconds, insert_c, insert_python
 from scripts.bench.report import Latency, Options, Result, compared, median_latency, percentiles
 from sessions import ids

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from eventstore.commit import START, Append, Commit, Event
+from eventstore.commit import START, Append, Event
 from eventstore.sqlite.log import SqliteLog
 from projections.events import CODEC
 from projections.events.session import (
@@ -121,10 +121,6 @@ async def build_log(folder: Path, seed: int, sessions: int, events: int) -> None
             await asyncio.gather(*map(log.append, batch))
     finally:
         await log.close()
-
-
-def ignore(_: Any, __: Commit) -> None:
-    """A follower's listener that wants nothing."""
 
 
 async def build_views(folder: Path) -> None:

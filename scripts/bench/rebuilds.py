@@ -21,7 +21,7 @@ from projections.events import CODEC
 from projections.folds.session import PREFIX
 from projections.follower import Follower
 from projections.views.store import Views
-from scripts.bench.events import Facts, built, ignore, wish
+from scripts.bench.events import Facts, built, wish
 from scripts.bench.processes import service
 from scripts.bench.report import (
     ROOT,

@@ -46,7 +46,8 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One row: `value` and `limit` are medians over the rounds, `ratio` the median of the ratios.
 
-    `rounds` holds the pairs in the order in which they were measured.
+    `rounds` holds the pairs in the order in which they were measured. `cpu_ratio` is the CPU time of
+    the limit for one operation as a share of the service's: other work on the machine moves it less.
     """
 
     name: str
@@ -62,7 +63,12 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=True):
     limit_latency_ms: Latency | None = None
     cpu_us_per_op: float | None = None
     limit_cpu_us_per_op: float | None = None
+    cpu_ratio: float | None = None
     notes: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        if self.cpu_us_per_op and self.limit_cpu_us_per_op:
+            self.cpu_ratio = round(self.limit_cpu_us_per_op / self.cpu_us_per_op, 4)
 
 
 def percentiles(seconds: Iterable[float]) -> Latency:
@@ -141,7 +147,7 @@ def human_lines(result: Result) -> Iterator[str]:
     """The row for people."""
     yield (
         f"{result.name}: {result.value:,.4g} {result.unit}, limit {result.limit:,.4g},"
-        f" ratio {result.ratio:.3f} (spread {result.spread:.0%});"
+        f" ratio {result.ratio:.3f} (spread {result.spread:.0%}, by CPU {result.cpu_ratio});"
         f" target {result.target}: {'met' if result.ok else 'MISSED'}"
     )
     for side, latency, cpu in (

@@ -43,7 +43,7 @@ class Edge:
                 yield web.RouteDef(
                     route.method, path, self._wrap(surface, label, route.handler), {}
                 )
-        yield web.RouteDef("*", "/{path:.*}", self._unknown, {})
+        yield web.RouteDef("*", "/{path:(?s:.*)}", self._unknown, {})
 
     def _wrap(self, surface: Surface, label: str, handler: Handler) -> Handler:
         async def edge(request: web.Request) -> web.StreamResponse:

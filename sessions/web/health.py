@@ -39,7 +39,8 @@ async def livez(_: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """200 when lists are up to date and the disk takes writes, else 503."""
     follower = request.app[FOLLOWER]
-    reason = "" if follower.failure is None else f"views: {follower.failure}"
+    failures = {"log": request.app[LOG].failure, "views": follower.failure}
+    reason = "; ".join(f"{name}: {error}" for name, error in failures.items() if error is not None)
     body = Readiness(
         ready=not reason,
         head=request.app[LOG].size,

@@ -182,7 +182,6 @@ async def test_numbers_at_the_edge_come_back_as_they_were_or_are_refused(client,
                 assert answer.status in (201, 422), await answer.text()
 
 
-@pytest.mark.xfail(reason="sessions/domain/decide.py: names max_duration_s, which nobody gave")
 async def test_an_idle_time_out_that_is_too_long_is_named_as_such(client):
     body = {"kind": "vm", "idle_timeout_s": 10**12}
     problem = await refused(client, "POST", SESSIONS, 422, "invalid_value", json=body)
@@ -293,7 +292,6 @@ async def test_odd_paths_and_queries_are_nothing_that_exists(client, subtests):
                     assert msgspec.json.decode(body)["code"]
 
 
-@pytest.mark.xfail(reason="sessions/web/edge.py: the dot in the route of the rest stops at \\n")
 async def test_a_path_with_a_line_break_in_it_is_refused_as_any_other(client):
     request = b"GET /a%%0ab HTTP/1.1\r\n%b\r\n" % KEY
     status, headers, _ = await raw(client, request)

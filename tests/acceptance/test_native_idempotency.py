@@ -125,7 +125,6 @@ async def test_what_was_refused_leaves_the_key_free(client):
     assert (await post(client, path, body))[0] == 200
 
 
-@pytest.mark.xfail(reason="sessions/service.py: a key is not kept where there were no facts")
 async def test_a_request_that_changed_nothing_is_not_done_later_when_it_is_repeated(client):
     session = await move(client, await create(client), "running")
     path, body = f"{SESSIONS}/{session['id']}/transitions", {"to": "running"}

@@ -133,7 +133,6 @@ async def names_of_list(client, lab, query):
     return "".join(name_of[session_id] for session_id in await ids_of_list(client, query))
 
 
-@pytest.mark.xfail(reason="projections/views/lists.py: to json_each, true and 1 have one value")
 async def test_to_a_filter_one_and_true_are_not_the_same(client, lab):
     assert await names_of_list(client, lab, {"metadata.v": "1"}) == "ea"
     assert await names_of_list(client, lab, {"metadata.v": "true"}) == "c"

@@ -2,23 +2,18 @@
 
 import pytest
 
-from eventstore.commit import Append
-from projections.events import CODEC
 from projections.events.vm import (
     ExecutionFinished,
     ExecutionStarted,
     VmLost,
     VmReady,
-    VmRequested,
     VmResized,
     VmSnapshotted,
     VmStarted,
     VmStopped,
     VmSuspended,
 )
-from projections.folds import vm as fold
-from sessions import ids
-from sessions.web.appkeys import FOLLOWER, LOG
+from tests.support.machines import append, requested
 from tests.support.service import API, SESSIONS, ask, bearer, create, new_key, refused, start
 
 VMS = f"{API}/vms"
@@ -27,29 +22,6 @@ VMS = f"{API}/vms"
 @pytest.fixture
 async def client(aiohttp_client, tmp_path):
     return await start(aiohttp_client, tmp_path)
-
-
-async def append(client, vm_id, *facts, tenant="default"):
-    """Append facts of a machine as a runtime does; each is a commit."""
-    app = client.server.app
-    for fact in facts:
-        state = await app[FOLLOWER].states.get(fold.PREFIX + vm_id)
-        named = fold.tags(state) if state else ("kind=vm", f"session={fact.session}")
-        await app[LOG].append(
-            Append(
-                stream=fold.PREFIX + vm_id,
-                expected=state.position if state else 0,
-                commit_id=ids.commit_id(),
-                events=(CODEC.encode(fact),),
-                actor="runtime",
-                tenant=tenant,
-                tags=named,
-            )
-        )
-
-
-def requested(session):
-    return VmRequested(session=session["id"], vcpu_count=2, memory_mb=512, lifetime_s=600)
 
 
 async def names(client, path=VMS, **request):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.support.load import REFUSED, Load, Promises, check_promises
-from tests.support.process import serving, start
+from tests.support.process import eventually, serving, start
 from tests.support.replays import Replay, bodies_in, checkpoint_in, opened_log, tables_in
 from tests.support.small_disk import small_disk
 from tests.support.trees import root_of_bodies
@@ -116,6 +116,7 @@ async def test_a_full_disk_refuses_writes_until_there_is_room(disk, copy):
         first = await create(client, **{"Idempotency-Key": "one"})
         newest_first = [s["id"] for s in (first, *reversed(sessions))]
         assert (await answer_of(client, "GET", "/readyz"))[0] == 200
+        await check_reads(client, sessions[0], newest_first)
         disk.fill()
         path = f"{SESSIONS}/{first['id']}/messages"
         await until(client, "POST", path, FULL, json=MESSAGE)
@@ -185,6 +186,7 @@ async def test_under_load_a_full_disk_loses_and_invents_nothing(disk, copy, leav
 async def test_a_rebuild_on_a_full_disk_fails_and_leaves_the_lists(disk):
     async with serving(disk.folder, wrapper=disk.wrapper) as service, service.client() as client:
         sessions = [(await create(client))["id"] for _ in range(30)]
+        assert (await answer_of(client, "GET", SESSIONS))[2]["position"] == 30
         disk.fill()
         assert (await answer_of(client, "POST", "/api/v1/views/rebuild"))[0] == 202
         give_up = time.monotonic() + RECOVERS_S_MAX
@@ -210,8 +212,7 @@ async def test_sigterm_on_a_full_disk_exits_in_time_and_loses_nothing(disk, copy
         working = asyncio.create_task(load.run(client))
         await asyncio.sleep(0.2)
         disk.fill()
-        while not load.statuses[FULL]:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: load.statuses[FULL] > 0, RECOVERS_S_MAX, "a full disk")
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
         assert await service.stop() < EXIT_S_MAX
@@ -257,6 +258,27 @@ async def test_a_disk_that_refuses_writes_is_unavailable_until_it_takes_them_aga
             await until(client, "GET", "/readyz", 200)
         await service.stop()
     await check_whole(folder, copy, promises)
+
+
+async def test_lists_that_cannot_be_brought_forward_say_where_they_stand(tmp_path):
+    async with serving(tmp_path / "data") as service, service.client() as client:
+        for _ in range(20):
+            made = await create(client)
+            limit_files(service, 1)  # before the row of the session is written, most times
+            seen = {"Session-Position": str(made["position"])}
+            status, _, body = await answer_of(client, "GET", SESSIONS)
+            behind = made["id"] not in [item["id"] for item in body["items"]]
+            assert (status, behind) == (200, body["position"] < made["position"])
+            status, _, problem = await answer_of(client, "GET", SESSIONS, headers=seen)
+            if behind:
+                assert (status, problem["code"]) == (UNAVAILABLE, "storage_unavailable")
+                assert (await answer_of(client, "GET", "/readyz"))[0] == 503
+            limit_files(service, resource.RLIM_INFINITY)
+            _, _, body = await until(client, "GET", SESSIONS, 200, headers=seen)
+            assert body["items"][0] == made
+            if behind:
+                return
+    pytest.fail("the views were always faster")
 
 
 async def test_under_load_a_disk_that_comes_and_goes_loses_and_invents_nothing(tmp_path, copy):

@@ -66,7 +66,7 @@ class Reader:
 
     def run(self, commands: str) -> str:
         keep = f"\nexport -p > {self.folder}/.exports"
-        load = f"cd {self.folder}; [ -f .exports ] && . ./.exports\nset -eo pipefail\n"
+        load = f"cd {self.folder}; [ -f .exports ] && . ./.exports\nset -e\n"
         done = subprocess.run(
             ["bash", "-c", load + self._localised(commands) + keep],
             env=self.environment,
@@ -80,9 +80,9 @@ class Reader:
 
     def _localised(self, commands: str) -> str:
         program = f"{sys.executable} -m sessions"
-        return commands.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{self.port}").replace(
-            ".venv/bin/sessiond", f"PYTHONPATH={ROOT} {program}"
-        )
+        local = commands.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{self.port}")
+        local = local.replace(".venv/bin/sessiond", f"PYTHONPATH={ROOT} {program}")
+        return local.replace(".venv/bin/python", sys.executable)
 
     def close(self) -> None:
         if self.service is not None:

@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from eventstore.commit import Position
+from eventstore.commit import START, Position
+from eventstore.errors import StorageUnavailable
 from projections.folds.session import Session
 from sessions.dialects.native import wire
 from sessions.failure import Failure
@@ -70,11 +71,17 @@ def seen_position(request: web.Request) -> Position:
 
 
 async def views_reach(request: web.Request) -> Position:
-    """Wait until lists show what the caller has seen; the position is the answer's."""
+    """Wait until lists show what the caller has seen; the position is the answer's.
+
+    Where the disk refuses the views, lists go on from where they stand, but not for a caller who
+    says that it has seen more.
+    """
     position = seen_position(request)
     follower = request.app[FOLLOWER]
     if follower.lag:
-        await follower.reached(position)
+        position = await follower.reached(position)
+        if int(request.headers.get(SESSION_POSITION, START)) > position:
+            raise StorageUnavailable(f"lists stand at {position}")
     return position
 
 
