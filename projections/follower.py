@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from eventstore.commit import START, Position, Recorded
 from eventstore.ports import EventLog
+from projections.shadow import Progress, Shadow
 from projections.states import States
-from projections.views.store import LIVE, NEXT, Views
+from projections.views.store import Views
 
 PAGE: Final = 1000
 ROWS_PER_WRITE: Final = 500
 GATHER_S: Final = 0.1
 RETRY_S: Final = 1.0
-
-Progress = Callable[[Position, Position], None]
-"""Called with how far the work is and how far it has to go."""
+CHANGED_MAX: Final = 10_000
+# A longer log is folded into shadow tables at a first start: without the indexes it is faster.
+ANEW_FROM: Final = 20_000
 
 
 class Follower:
@@ -47,10 +47,15 @@ class Follower:
 
     async def catch_up(self, progress: Progress = lambda _, __: None) -> None:
         """Fold what the log has and the views have not, then listen; nothing may append before."""
+        if self._views.checkpoint == START and self._log.size > ANEW_FROM:
+            await self.rebuild(progress)
+            self.states = States(self._views.states, self._views.checkpoint)
         while page := await self._log.read(self.states.position, PAGE):
             self.states.apply(page)
             progress(self.states.position, self._log.size)
-            await self._write(self.states, LIVE)
+            if self.states.changed > CHANGED_MAX:
+                await self._write()
+        await self._write()
         self._log.listen(self._apply)
 
     def _apply(self, batch: Sequence[Recorded]) -> None:
@@ -71,7 +76,7 @@ class Follower:
     async def _write_or_wait(self) -> None:
         try:
             async with self._writing:
-                await self._write(self.states, LIVE)
+                await self._write()
             self.failure = None
         except sqlite3.Error as error:
             self.failure = error
@@ -88,7 +93,7 @@ class Follower:
         """Write what is left; what the disk refuses comes back from the log."""
         with contextlib.suppress(sqlite3.Error):
             async with self._writing:
-                await self._write(self.states, LIVE)
+                await self._write()
 
     async def reached(self, position: Position) -> Position:
         """Return when lists show all up to `position`, or as far as the disk lets them: how far."""
@@ -98,47 +103,21 @@ class Follower:
             await self._written.wait()
         return min(position, self._views.checkpoint)
 
-    async def _write(self, states: States, tables: str) -> None:
+    async def _write(self) -> None:
         while True:
-            await states.settle()
-            changes = states.take(ROWS_PER_WRITE)
-            behind = changes.position is not None and changes.position > self._views.checkpoint
-            if not changes.rows and not behind:
-                return
+            await self.states.settle()
+            changes = self.states.take(ROWS_PER_WRITE)
             checkpoint = changes.position or self._views.checkpoint
-            try:
-                await self._views.write(changes.rows, changes.labels, checkpoint, tables)
-            except BaseException:
-                states.put_back()
-                raise
-            states.written()
-            if tables == NEXT and not states.pending:
+            if not changes.rows and checkpoint <= self._views.checkpoint:
                 return
+            try:
+                await self._views.write(changes.rows, changes.labels, checkpoint)
+            except BaseException:
+                self.states.put_back()
+                raise
+            self.states.written()
 
     async def rebuild(self, progress: Progress = lambda _, __: None) -> None:
         """Fold the whole log anew into new tables while appends go on, then switch at once."""
-        await self._locked(self._views.make_next)
-        fetch = functools.partial(self._views.states, tables=NEXT)
-        states = States(fetch, START)
-        while page := await self._log.read(states.position, PAGE):
-            states.apply(page)
-            progress(states.position, self._log.size)
-            async with self._writing:
-                await self._write(states, NEXT)
-        async with self._writing:
-            await self._finish(states)
+        await Shadow(self._log, self._views, self._writing).build(progress)
         self._tell()
-
-    async def _finish(self, states: States) -> None:
-        """With the live tables standing still: the rest of the log, then the switch.
-
-        What is appended from here on is in the live states, still to be written.
-        """
-        while page := await self._log.read(states.position, PAGE):
-            states.apply(page)
-        await self._write(states, NEXT)
-        await self._views.switch(states.position)
-
-    async def _locked(self, step: Callable[[], Any]) -> None:
-        async with self._writing:
-            await step()

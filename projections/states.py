@@ -164,6 +164,11 @@ class States:
             del self._hot[stream]
 
     @property
-    def pending(self) -> bool:
-        """True if something is to be written."""
-        return bool(self._dirty or self._tails)
+    def changed(self) -> int:
+        """How many states have changed since they were taken."""
+        return len(self._dirty)
+
+    @property
+    def waiting(self) -> int:
+        """How many streams wait for `settle`."""
+        return len(self._tails)

@@ -6,9 +6,12 @@ or skips a session, however many are made meanwhile.
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from projections.folds.access import Key
 from projections.folds.catalog import Entry
@@ -17,6 +20,7 @@ from projections.folds.vm import Vm
 from projections.views.store import Views
 
 PAGE_MAX: Final = 1000
+TENANTS_MERGED_MAX: Final = 16
 _session: Final = msgspec.json.Decoder(Session).decode
 _vm: Final = msgspec.json.Decoder(Vm).decode
 _key: Final = msgspec.json.Decoder(Key).decode
@@ -75,31 +79,62 @@ class _Where:
 async def list_sessions(
     views: Views, wanted: SessionFilter, *, before: int | None, limit: int
 ) -> list[Session]:
-    """Up to `limit` sessions that were created before the position `before`, newest first."""
-    where = _sessions_where(wanted)
+    """Up to `limit` sessions that were created before the position `before`, newest first.
+
+    The indexes begin with the tenant: who sees all of them gets their lists merged, as long as
+    they are few.
+    """
+    if wanted.tenant is not None or len(views.tenants) > TENANTS_MERGED_MAX:
+        return await _sessions_page(views, wanted, before, limit)
+    pages = [
+        await _sessions_page(views, replace(wanted, tenant=tenant), before, limit)
+        for tenant in sorted(views.tenants)
+    ]
+    merged = heapq.merge(*pages, key=lambda state: -state.created)
+    return list(itertools.islice(merged, limit))
+
+
+async def _sessions_page(
+    views: Views, wanted: SessionFilter, before: int | None, limit: int
+) -> list[Session]:
+    source, where, order = _source(wanted)
+    _sessions_where(wanted, where)
     if before is not None:
-        where.add("s.created < ?", before)
-    sql = f"SELECT s.state FROM sessions AS s WHERE {where.sql()} ORDER BY s.created DESC LIMIT ?"
+        where.add(f"{order} < ?", before)
+    sql = f"SELECT s.state FROM {source} WHERE {where.sql()} ORDER BY {order} DESC LIMIT ?"
     rows = await views.fetch(sql, (*where.parameters, min(limit, PAGE_MAX)))
     return [_session(state) for (state,) in rows]
 
 
-def _sessions_where(wanted: SessionFilter) -> _Where:
+def _source(wanted: SessionFilter) -> tuple[str, _Where, str]:
+    """The tables of a list and the column of its order: a label's index leads where one is given.
+
+    CROSS JOIN is what keeps the planner from turning the two around.
+    """
     where = _Where()
+    if not wanted.labels or wanted.tenant is None:
+        return "sessions AS s", where, "s.created"
+    where.add("l.label = ? AND l.tenant = ?", wanted.labels[0], wanted.tenant)
+    joined = "session_labels AS l CROSS JOIN sessions AS s ON s.created = l.created"
+    return joined, where, "l.created"
+
+
+def _sessions_where(wanted: SessionFilter, where: _Where) -> None:
     where.add("s.deleted = 0")
+    led_by_label = bool(where.parameters)
     if wanted.tenant is not None:
         where.add("s.tenant = ?", wanted.tenant)
     by_status = len(wanted.kinds) == len(wanted.statuses) == 1
     where.one_of("s.kind" if by_status else "+s.kind", wanted.kinds)
     where.one_of("s.status" if by_status else "+s.status", wanted.statuses)
-    where.one_of("s.dialect", wanted.dialects)
+    where.one_of("+s.dialect", wanted.dialects)
     if wanted.owner is not None:
         where.add("s.owner = ?", wanted.owner)
-    for label in wanted.labels:
+    for label in wanted.labels[1 if led_by_label else 0 :]:
         where.add(
-            "s.created IN (SELECT l.created FROM session_labels AS l"
-            " WHERE l.label = ? AND (? IS NULL OR l.tenant = ?))",
-            *(label, wanted.tenant, wanted.tenant),
+            "EXISTS (SELECT 1 FROM session_labels AS m"
+            " WHERE m.created = s.created AND m.label = ?)",
+            label,
         )
     for key, value in wanted.metadata:
         where.add(
@@ -113,7 +148,6 @@ def _sessions_where(wanted: SessionFilter) -> _Where:
         where.add("s.created_at < ?", wanted.until)
     if wanted.text is not None:
         where.add("instr(s.text, ?) > 0", wanted.text.lower())
-    return where
 
 
 def _json_types(value: str | int | float | bool | None) -> tuple[str, str]:

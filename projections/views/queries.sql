@@ -25,6 +25,16 @@ DELETE FROM session_labels__NEXT__ WHERE created IN (SELECT value FROM json_each
 -- insert_labels --
 INSERT INTO session_labels__NEXT__ (created, label, tenant)
 
+-- tenants --
+-- One look into the index per tenant, where DISTINCT would walk all of it.
+WITH RECURSIVE found (tenant) AS (
+    SELECT min(tenant) FROM sessions WHERE deleted = 0
+    UNION ALL
+    SELECT (SELECT min(s.tenant) FROM sessions AS s WHERE s.deleted = 0 AND s.tenant > f.tenant)
+    FROM found AS f WHERE f.tenant IS NOT NULL
+)
+SELECT tenant FROM found WHERE tenant IS NOT NULL
+
 -- states --
 SELECT state FROM __TABLE__ WHERE id IN (SELECT value FROM json_each(?))
 

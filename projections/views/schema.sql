@@ -17,12 +17,6 @@ CREATE TABLE sessions__NEXT__ (
     state      TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX sessions_by_id__N__ ON sessions__NEXT__ (id);
-CREATE INDEX sessions_in_order__N__
-ON sessions__NEXT__ (tenant, created, kind, status, owner, created_at) WHERE deleted = 0;
-CREATE INDEX sessions_by_status__N__
-ON sessions__NEXT__ (tenant, kind, status, created) WHERE deleted = 0;
-CREATE INDEX sessions_by_deadline__N__
-ON sessions__NEXT__ (deadline) WHERE deadline IS NOT NULL;
 
 CREATE TABLE session_labels__NEXT__ (
     created INTEGER NOT NULL,
@@ -30,7 +24,6 @@ CREATE TABLE session_labels__NEXT__ (
     tenant  TEXT NOT NULL,
     PRIMARY KEY (created, label)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX session_labels_by_label__N__ ON session_labels__NEXT__ (label, tenant, created);
 
 CREATE TABLE vms__NEXT__ (
     created INTEGER PRIMARY KEY,
@@ -41,8 +34,6 @@ CREATE TABLE vms__NEXT__ (
     state   TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX vms_by_id__N__ ON vms__NEXT__ (id);
-CREATE INDEX vms_by_session__N__ ON vms__NEXT__ (session, created);
-CREATE INDEX vms_in_order__N__ ON vms__NEXT__ (tenant, created, status);
 
 CREATE TABLE keys__NEXT__ (
     created INTEGER PRIMARY KEY,
@@ -61,4 +52,3 @@ CREATE TABLE catalog__NEXT__ (
     state   TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX catalog_by_id__N__ ON catalog__NEXT__ (id);
-CREATE INDEX catalog_by_parent__N__ ON catalog__NEXT__ (tenant, type, parent, created);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padd
 from eventstore.sqlite.named import named_queries, sql_text
 from eventstore.sqlite.storage import storage_error
 from eventstore.sqlite.transaction import Statement, TransactionConnection, transact
-from projections.subjects import SUBJECTS, VIEWS_VERSION, Subject
+from projections.subjects import SESSION, SUBJECTS, VIEWS_VERSION, Subject
 
 PACKAGE: Final = "projections.views"
 QUERIES: Final = named_queries(PACKAGE)
@@ -23,6 +24,7 @@ FILE_NAME: Final = "views.db"
 READERS: Final = 2
 LIVE: Final = ""
 NEXT: Final = "_next"
+TENANT: Final = SESSION.columns.index("tenant")
 
 # NORMAL: what a power cut takes from the views the log gives back.
 _WRITER_PRAGMAS: Final = """
@@ -46,6 +48,7 @@ class Views:
         self._readers = readers
         self._turn = 0
         self.checkpoint = START
+        self.tenants: set[str] = set()
         self._generation = 0
 
     @classmethod
@@ -69,6 +72,8 @@ class Views:
 
     @classmethod
     async def _open(cls, path: Path, epoch: str, head: Position | None) -> Views:
+        if path.exists() and not os.access(path, os.W_OK):
+            raise _Stale
         writer = await aiosqlite.connect(
             path, isolation_level=None, cached_statements=128, factory=TransactionConnection
         )
@@ -91,8 +96,9 @@ class Views:
     async def _load(self, epoch: str, head: Position | None) -> None:
         tables = list(await self._writer.execute_fetchall(QUERIES["count_tables"]))
         if tables[0][0] == 0:
+            schema = _schema("schema.sql", LIVE, 0) + _schema("indexes.sql", LIVE, 0)
             await self._writer.executescript(
-                f"BEGIN; {QUERIES['make_checkpoint']}; {_schema(LIVE, 0)} COMMIT;"
+                f"BEGIN; {QUERIES['make_checkpoint']}; {schema} COMMIT;"
             )
             start = (epoch, VIEWS_VERSION)
             await self._writer.execute_fetchall(QUERIES["start_checkpoint"], start)
@@ -100,6 +106,8 @@ class Views:
         if not rows or rows[0][:2] != (epoch, VIEWS_VERSION):
             raise _Stale
         self.checkpoint, self._generation = Position(rows[0][2]), rows[0][3]
+        found = await self._writer.execute_fetchall(QUERIES["tenants"])
+        self.tenants = {tenant for (tenant,) in found}
         if head is not None and self.checkpoint > head:
             raise _Stale
         # A rebuild that did not end left its tables.
@@ -130,13 +138,19 @@ class Views:
         if tables == LIVE:
             statements.append((QUERIES["set_checkpoint"], (checkpoint,)))
         await transact(self._writer, statements)
+        self.tenants.update(str(row[TENANT]) for row in rows.get(SESSION.prefix, ()))
         if tables == LIVE:
             self.checkpoint = checkpoint
 
     async def make_next(self) -> None:
         """Make empty tables for a rebuild; those of one that did not end are dropped."""
-        schema = _schema(NEXT, self._generation + 1)
+        schema = _schema("schema.sql", NEXT, self._generation + 1)
         await self._writer.executescript(f"BEGIN IMMEDIATE; {_drop_next()} {schema} COMMIT;")
+
+    async def index_next(self) -> None:
+        """Make the indexes of the tables of a rebuild, once their rows stand."""
+        schema = _schema("indexes.sql", NEXT, self._generation + 1)
+        await self._writer.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
 
     async def switch(self, checkpoint: Position) -> None:
         """The tables of the rebuild become the live ones, in one transaction."""
@@ -170,7 +184,7 @@ class Views:
 
 
 class _Stale(Exception):
-    """The file belongs to another log or another version."""
+    """The file belongs to another log, another version or another user."""
 
 
 def _worthless(error: Exception) -> bool:
@@ -187,8 +201,8 @@ def _tables() -> list[str]:
     return [*(subject.table for subject in SUBJECTS.values()), "session_labels"]
 
 
-def _schema(tables: str, generation: int) -> str:
-    text = sql_text(PACKAGE, "schema.sql")
+def _schema(file: str, tables: str, generation: int) -> str:
+    text = sql_text(PACKAGE, file)
     return text.replace("__NEXT__", tables).replace("__N__", f"_{generation}")
 
 
