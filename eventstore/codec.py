@@ -26,9 +26,8 @@ FIRST_VERSION: Final = 1
 class Codec:
     """Encodes and decodes one vocabulary: a set of fact types with their upcasters.
 
-    `upcasters` maps (name, n) to the step from version n
-    to n + 1; today's version of a type is one more than its highest step. The order of types and
-    upcasters does not matter.
+    `upcasters` maps (name, n) to the step from version n to n + 1; today's version of a type is
+    one more than its highest step. The order of types and upcasters does not matter.
     """
 
     def __init__(
@@ -39,13 +38,13 @@ class Codec:
         self._upcasters = dict(upcasters or {})
         self._encoder = msgspec.json.Encoder()
         self._names: dict[type, tuple[str, int]] = {}
-        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+        self._decoders: dict[tuple[str, int], Callable[[msgspec.Raw], Any]] = {}
         self._types: dict[str, type[Fact]] = {}
         for struct in types:
-            name = struct.NAME
-            self._names[struct] = (name, self.version(name))
-            self._decoders[name] = msgspec.json.Decoder(struct)
-            self._types[name] = struct
+            named = struct.NAME, self.version(struct.NAME)
+            self._names[struct] = named
+            self._decoders[named] = msgspec.json.Decoder(struct).decode
+            self._types[struct.NAME] = struct
 
     def version(self, name: str) -> int:
         """Today's version of the type called `name`."""
@@ -62,16 +61,12 @@ class Codec:
 
     def decode(self, event: Event) -> Any:
         """The fact in `event`, upcast to today's shape; raises UnknownEvent."""
-        decoder = self._decoders.get(event.type)
-        if decoder is None:
-            raise UnknownEvent(event.type)
-        today = self._names[self._types[event.type]][1]
-        if event.v == today:
-            return decoder.decode(event.data)
-        return self._upcast(event, today)
+        decode = self._decoders.get((event.type, event.v))
+        return self._upcast(event) if decode is None else decode(event.data)
 
-    def _upcast(self, event: Event, today: int) -> Any:
-        if not FIRST_VERSION <= event.v < today:
+    def _upcast(self, event: Event) -> Any:
+        today = self.version(event.type)
+        if event.type not in self._types or not FIRST_VERSION <= event.v < today:
             raise UnknownEvent(f"{event.type} version {event.v}")
         data: dict[str, Any] = msgspec.json.decode(event.data)
         for version in range(event.v, today):

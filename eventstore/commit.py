@@ -83,6 +83,7 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Commit)
+_commits_decoder = msgspec.json.Decoder(list[Commit])
 _array_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -115,13 +116,20 @@ def restore_array(array: bytes) -> list[Recorded]:
     return [restore(bytes(raw)) for raw in _array_decoder.decode(array)]
 
 
+def decode_array(array: bytes) -> list[Commit]:
+    """The commits of a JSON array of stored bodies; half the price of `restore_array`."""
+    return _commits_decoder.decode(array)
+
+
 def check(wish: Append) -> None:
     """Raises ValueError for a wish that no log can hold: it would take its batch down with it."""
     if len(wish.commit_id) != COMMIT_ID_BYTES:
         raise ValueError(f"a commit id has {COMMIT_ID_BYTES} bytes")
     if not wish.events:
         raise ValueError("a commit has at least one event")
-    _encoder.encode(wish)  # text that came in as surrogates cannot go out as UTF-8
+    words = (wish.stream, wish.actor, wish.tenant, wish.correlation_id, wish.traceparent)
+    if not all(map(str.isascii, (*words, *wish.tags))):
+        _encoder.encode(wish)  # text that came in as surrogates cannot go out as UTF-8
 
 
 def payload_bytes(wish: Append) -> int:

@@ -12,7 +12,7 @@ EventStoreError
     LogLocked             another process writes this folder
     LogFormatError        the file is not a log of a format this code reads
     UnknownEvent          an event type or version that no codec knows
-    VaultError            a sealed value cannot be opened
+    VaultError            the vault or a sealed value in it cannot be opened
 """
 
 from __future__ import annotations
@@ -86,4 +86,4 @@ class UnknownEvent(EventStoreError):
 
 
 class VaultError(EventStoreError):
-    """The sealed value cannot be opened."""
+    """The vault or a sealed value in it cannot be opened."""

@@ -59,6 +59,10 @@ class MemoryLog:
         """Up to `limit` commits after `after`."""
         return self._log[after : after + limit]
 
+    async def commits(self, after: Position = START, limit: int = 1000) -> list[Commit]:
+        """As `read`, without the bytes."""
+        return [recorded.commit for recorded in await self.read(after, limit)]
+
     async def read_stream(
         self, stream: str, after: Position = START, limit: int = 1000
     ) -> list[Recorded]:

@@ -37,6 +37,10 @@ class EventLog(Protocol):
         """Up to `limit` commits after `after`, without a gap, in order."""
         ...
 
+    async def commits(self, after: Position = START, limit: int = 1000) -> list[Commit]:
+        """As `read`, for who folds and does not need the bytes."""
+        ...
+
     async def read_stream(
         self, stream: str, after: Position = START, limit: int = 1000
     ) -> list[Recorded]:

@@ -43,7 +43,7 @@ class Vault:
 
     @classmethod
     async def open(cls, folder: Path) -> Vault:
-        """Open or make the vault, readable by its owner alone; raises StorageError or OSError."""
+        """Open or make the vault, readable by its owner alone; raises VaultError or OSError."""
         path = folder / FILE_NAME
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         connection = await aiosqlite.connect(path, isolation_level=None)
@@ -52,7 +52,7 @@ class Vault:
         except BaseException as error:
             await connection.close()
             if isinstance(error, sqlite3.Error):
-                raise storage_error(error) from error
+                raise VaultError(f"{path}: {error}") from error
             raise
         return cls(connection)
 

@@ -50,7 +50,7 @@ class Follower:
         if self._views.checkpoint == START and self._log.size > ANEW_FROM:
             await self.rebuild(progress)
             self.states = States(self._views.states, self._views.checkpoint)
-        while page := await self._log.read(self.states.position, PAGE):
+        while page := await self._log.commits(self.states.position, PAGE):
             self.states.apply(page)
             progress(self.states.position, self._log.size)
             if self.states.changed > CHANGED_MAX:
@@ -59,7 +59,7 @@ class Follower:
         self._log.listen(self._apply)
 
     def _apply(self, batch: Sequence[Recorded]) -> None:
-        self.states.apply(batch)
+        self.states.apply(recorded.commit for recorded in batch)
         self._changed.set()
 
     async def run(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final
 
-from eventstore.commit import START, Position, Recorded
+from eventstore.commit import START, Commit, Position
 from eventstore.ports import EventLog
 from projections.states import States
 from projections.views.store import NEXT, Views
@@ -59,12 +59,12 @@ class Shadow:
         async with self._writing:
             await self._finish()
 
-    async def _pages(self) -> AsyncGenerator[list[Recorded], None]:
+    async def _pages(self) -> AsyncGenerator[list[Commit], None]:
         """The log to its end, each page read while the one before it is folded."""
-        ahead = asyncio.create_task(self._log.read(START, PAGE))
+        ahead = asyncio.create_task(self._log.commits(START, PAGE))
         try:
             while page := await ahead:
-                ahead = asyncio.create_task(self._log.read(page[-1].commit.position, PAGE))
+                ahead = asyncio.create_task(self._log.commits(page[-1].position, PAGE))
                 yield page
         finally:
             ahead.cancel()
@@ -82,7 +82,7 @@ class Shadow:
 
     async def _write_rest(self) -> None:
         """What was appended meanwhile, so that little is left to do while the live tables wait."""
-        while page := await self._log.read(self._states.position, PAGE):
+        while page := await self._log.commits(self._states.position, PAGE):
             self._states.apply(page)
         await self._write(0)
 
@@ -91,7 +91,7 @@ class Shadow:
 
         What is appended from here on is in the live states, still to be written.
         """
-        while page := await self._log.read(self._states.position, PAGE):
+        while page := await self._log.commits(self._states.position, PAGE):
             self._states.apply(page)
         await self._states.settle()
         while self._states.changed:

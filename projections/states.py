@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from eventstore.commit import START, Commit, Position, Recorded
+from eventstore.commit import START, Commit, Position
 from projections.subjects import SESSION, SUBJECTS, Subject, fold, subject_of
 from projections.views.store import Labels
 
@@ -46,34 +46,38 @@ class States:
         self._in_flight: dict[str, bool] = {}
         self.on_change: dict[type, Changed] = {}
 
-    def apply(self, batch: Iterable[Recorded]) -> None:
-        """Fold a batch in; batches come in the order of the log."""
-        for recorded in batch:
-            commit = recorded.commit
+    def apply(self, commits: Iterable[Commit]) -> None:
+        """Fold commits in, in the order of the log."""
+        for commit in commits:
             self.position = commit.position
-            subject = subject_of(commit.stream)
-            if subject is not None:
-                self._apply(subject, commit)
-
-    def _apply(self, subject: Subject, commit: Commit) -> None:
-        stream = commit.stream
-        state = self._hot.get(stream)
-        if stream in self._tails or (state is None and commit.previous != START):
-            self._tails.setdefault(stream, []).append(commit)
-        else:
-            self._advance(subject, state, commit)
+            stream = commit.stream
+            subject = subject_of(stream)
+            if subject is None:
+                continue
+            state = self._hot.get(stream)
+            if (state is None and commit.previous != START) or stream in self._tails:
+                self._tails.setdefault(stream, []).append(commit)
+            else:
+                self._advance(subject, state, commit)
 
     def _advance(self, subject: Subject, state: Any, commit: Commit) -> None:
         after = fold(subject, state, commit)
         if after is None:
             return
         stream = commit.stream
-        relabelled = subject is SESSION and (state is None or state.labels != after.labels)
+        relabelled = subject is SESSION and (
+            state is None or (state.labels is not after.labels and state.labels != after.labels)
+        )
         self._hot[stream] = after
-        self._dirty[stream] = relabelled or self._dirty.get(stream, False)
-        changed = self.on_change.get(type(after))
+        if relabelled or stream not in self._dirty:
+            self._dirty[stream] = relabelled
+        if self.on_change:
+            self._tell(after)
+
+    def _tell(self, state: Any) -> None:
+        changed = self.on_change.get(type(state))
         if changed is not None:
-            changed(after)
+            changed(state)
 
     def at_hand(self, stream: str) -> Any:
         """The state of a stream if it is in memory and complete, else None."""

@@ -134,8 +134,9 @@ def subject_of(stream: str) -> Subject | None:
 
 def fold(subject: Subject, state: Any, commit: Commit) -> Any:
     """The state after one more commit of its stream."""
+    evolve, decode = subject.evolve, CODEC.decode
     for event in commit.events:
-        state = subject.evolve(state, CODEC.decode(event), commit)
+        state = evolve(state, decode(event), commit)
     return state
 
 

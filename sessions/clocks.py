@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from eventstore.errors import EventStoreError
+from eventstore.errors import LogBusy, LogClosed, StorageError
 from projections.folds.session import SECOND_US
 from projections.views.store import QUERIES, Views
 from sessions.caller import SERVICE
@@ -31,6 +31,7 @@ class Clocks:
         self._views = views
         self._sessions = sessions
         self._clock_us = clock_us
+        self._crashed: set[str] = set()
 
     async def run(self) -> None:
         """Fire until cancelled."""
@@ -42,19 +43,27 @@ class Clocks:
         now = self._clock_us()
         try:
             due = await self._views.fetch(QUERIES["due"], (now, BATCH))
-            for session_id, _ in due:
-                await self._end(session_id.decode())
-        except (sqlite3.Error, EventStoreError) as error:
+            ended = sum([await self._end(session_id.decode()) for session_id, _ in due])
+        except (sqlite3.Error, StorageError, LogBusy, LogClosed) as error:
             # The disk refuses: the deadline stands, the next tick tries again.
             _log.warning("clock.failed", error=str(error))
             return 0
-        if due:
-            _log.info("clock.fired", sessions=len(due), late_s=(now - due[0][1]) / SECOND_US)
+        if ended:
+            _log.info("clock.fired", sessions=ended, late_s=(now - due[0][1]) / SECOND_US)
         return len(due)
 
-    async def _end(self, session_id: str) -> None:
+    async def _end(self, session_id: str) -> bool:
         try:
             await self._sessions.execute(session_id, FireClocks(), SERVICE)
         except Rejection as rejection:
             # It moved on by itself since the views were written.
             _log.debug("clock.rejected", session=session_id, code=rejection.code)
+        except (StorageError, LogBusy, LogClosed):
+            raise
+        except Exception as error:  # noqa: BLE001 - one session must not stop the clocks of all
+            if session_id not in self._crashed:
+                _log.error("clock.crashed", session=session_id, exc_info=error)
+            self._crashed.add(session_id)
+        else:
+            return True
+        return False

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from eventstore.errors import EventStoreError
-from sessions.app import make_app
+from sessions.app import make_app, open_service, wall_clock_us
 from sessions.caller import DEFAULT_TENANT, SERVICE
 from sessions.control import SOCKET_NAME, running
 from sessions.dialects.native import wire
@@ -59,25 +59,23 @@ async def _by_service(folder: Path, name: str, options: dict[str, Any]) -> Any:
 
 
 async def _by_log(folder: Path, name: str, options: dict[str, Any]) -> Any:
-    app = make_app(Settings(data=str(folder)))
-    app.freeze()
+    settings = Settings(data=str(folder))
+    app = make_app(settings)
     try:
-        await app.startup()
-        access = app[ACCESS]
-        if name == "create":
-            return await _create(access, options)
-        if name == "revoke":
-            return wire.key_view(await access.revoke(SERVICE, options["id"]))
-        return wire.KeyList(items=[wire.key_view(key) for key in access.keys(SERVICE)])
+        async with open_service(app, settings, wall_clock_us):
+            access = app[ACCESS]
+            if name == "create":
+                return await _create(access, options)
+            if name == "revoke":
+                return wire.key_view(await access.revoke(SERVICE, options["id"]))
+            return wire.KeyList(items=[wire.key_view(key) for key in access.keys(SERVICE)])
     except (EventStoreError, Rejection) as error:
         raise KeysError(str(error)) from None
-    finally:
-        await app.cleanup()
 
 
 async def _create(access: Any, options: dict[str, Any]) -> wire.IssuedKey:
     asked = msgspec.convert(options, wire.NewKey)
-    tenant = asked.tenant or DEFAULT_TENANT
+    tenant = DEFAULT_TENANT if asked.tenant is None else asked.tenant
     made = await access.issue(
         SERVICE, name=asked.name, tenant=tenant, scopes=asked.scopes, prefix=asked.prefix
     )

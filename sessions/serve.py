@@ -33,9 +33,9 @@ async def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit code."""
     print(f"settings: {json.dumps(settings.redacted())}", flush=True)
     app = make_app(settings)
-    runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=settings.drain_s
-    )
+    # aiohttp waits this long twice: for handlers to end, and for those it then cuts off.
+    drain_s = settings.drain_s / 2
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=drain_s)
     stop = _stop_signal()
     listening = False
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -59,6 +60,8 @@ def lock(folder: Path) -> IO[str]:
 
 async def open_writer(path: Path) -> aiosqlite.Connection:
     """The one connection that writes and checkpoints; makes the tables in a new file."""
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     connection = await aiosqlite.connect(path, isolation_level=None, cached_statements=64)
     try:
         await _ensure_schema(connection, path)  # first, so that a foreign file stays as it is
@@ -121,7 +124,10 @@ async def scalar(
     return rows[0][0] if rows else None
 
 
-def storage_error(error: sqlite3.Error) -> StorageError:
-    """What SQLite's error says about the disk."""
+def storage_error(error: sqlite3.Error | OSError) -> StorageError:
+    """What an error of SQLite or of the system says about the disk."""
+    if isinstance(error, OSError):
+        kind = StorageFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageUnavailable
+        return kind(str(error))
     name = getattr(error, "sqlite_errorname", None) or str(error)
     return StorageFull(name) if name == "SQLITE_FULL" else StorageUnavailable(name)

@@ -19,7 +19,7 @@ from eventstore.sqlite.log import FILE_NAME, SqliteLog
 from projections.folds.session import PREFIX
 from projections.follower import Follower
 from projections.views.store import Views
-from scripts.bench.events import Facts, wish
+from scripts.bench.events import Facts, collect_as_served, wish
 from scripts.bench.limits import Inserted, compiled, fsync_seconds, insert_c, insert_python
 from scripts.bench.report import Latency, Options, Result, compared, median_latency, percentiles
 from sessions import ids
@@ -104,6 +104,7 @@ def _limit(program: Path | None, source: Path) -> Inserted:
 def append(options: Options) -> Result:
     """256 concurrent appends against a bare insert loop; one client against a bare fsync."""
     facts = Facts(options.seed)
+    collect_as_served()
     events = options.size(100_000, 5_000)
     folder = options.folder / "append"
     folder.mkdir(parents=True)

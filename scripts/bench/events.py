@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import random
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from projections.folds.session import PREFIX
 from projections.follower import Follower
 from projections.views.store import Views
 from sessions import ids
+from sessions.serve import GC_THRESHOLDS
 
 AT_ONCE: Final = 512
 DURATION_S: Final = 30 * 86_400
@@ -108,6 +110,13 @@ def history(facts: Facts, sessions: int, events: int) -> Iterator[Append]:
         else:
             stream = streams[_skewed(facts.source, len(streams))]
             yield wish(stream, facts.source.choice(facts.later))
+
+
+def collect_as_served() -> None:
+    """Set the collector as the service does once it is ready."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def build_log(folder: Path, seed: int, sessions: int, events: int) -> None:

@@ -51,8 +51,9 @@ def fanout(options: Options) -> Result:
             observers=observers,
             handshake=_handshake(),
             posts=posts[:1],
-            seconds=options.size(4, 1),
-            warm_up_s=0.5,
+            seconds=options.size(40, 3) / 10,
+            warm_up_s=options.size(5, 1) / 10,
+            settle_s=options.size(5, 1) / 10,
         )
         first = _seen(options.folder, server, replace(crowd, seconds=0.5))
         size = round(first.observed.frame_bytes) - HEADER_BYTES

@@ -24,7 +24,6 @@ MARK: Final = b'{"type":"event",'
 EDGE: Final = len(MARK) - 1
 CHUNK: Final = 1 << 18
 CONNECT_S: Final = 30.0
-SETTLE_S: Final = 0.5
 _END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"Content-Length: "
 
@@ -41,6 +40,7 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     posts: list[bytes]
     seconds: float
     warm_up_s: float
+    settle_s: float
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,7 +157,7 @@ def _observer(crowd: Crowd) -> socket.socket:
 def _measured(crowd: Crowd) -> Iterator[Observed]:
     with ExitStack() as stack:
         watch = Watch(crowd, stack)
-        watch.settle(SETTLE_S)
+        watch.settle(crowd.settle_s)
         print("connected", flush=True)
         sys.stdin.readline()
         watch.run(crowd.warm_up_s)

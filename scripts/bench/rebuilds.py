@@ -21,7 +21,7 @@ from projections.events import CODEC
 from projections.folds.session import PREFIX
 from projections.follower import Follower
 from projections.views.store import Views
-from scripts.bench.events import Facts, built, wish
+from scripts.bench.events import Facts, built, collect_as_served, wish
 from scripts.bench.processes import service
 from scripts.bench.report import (
     ROOT,
@@ -93,6 +93,7 @@ async def _rebuild(folder: Path, facts: Facts) -> Rebuilt:
     views = await Views.open(folder, log.epoch)
     follower = Follower(log, views)
     await follower.catch_up()
+    collect_as_served()
     times: list[float] = []
     beside = [
         asyncio.create_task(follower.run()),

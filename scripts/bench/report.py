@@ -46,8 +46,8 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One row: `value` and `limit` are medians over the rounds, `ratio` the median of the ratios.
 
-    `rounds` holds the pairs in the order in which they were measured. `cpu_ratio` is the CPU time of
-    the limit for one operation as a share of the service's: other work on the machine moves it less.
+    `rounds` holds the pairs in the order in which they were measured. `cpu_ratio` is the limit's
+    CPU time per operation as a share of ours: other work on the machine moves it less.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 import statistics
 import urllib.request
@@ -41,7 +42,8 @@ Pair = tuple[list[Answered], list[Answered]]
 
 def create(options: Options) -> Result:
     """Durable creates against a handler that decodes the same body and answers as many bytes."""
-    data = _data(options)
+    # A copy: what is created here must not be in the lists of the next bench.
+    data = shutil.copytree(_data(options), options.folder / "create")
     body = msgspec.json.encode(
         {
             "kind": "browser",
@@ -59,6 +61,7 @@ def create(options: Options) -> Result:
         answer = first_body(load)
         with bare(options.folder, {"create": answer}) as other:
             ours, theirs, cpu = _alternate(options, server, other, load)
+    shutil.rmtree(data)
     result = _result("create", ours, theirs, cpu)
     assert result.latency_ms is not None
     assert result.limit_latency_ms is not None
@@ -106,7 +109,7 @@ def list_(options: Options) -> Result:
                 theirs += limit
                 cpu += used
             for name, page in pages.items():
-                short = replace(load, requests=[page], seconds=options.size(2, 1) / 2)
+                short = replace(load, requests=[page], seconds=options.size(10, 1) / 10)
                 by_filter[name] = [generate(short)]
                 admin = request("GET", f"{SESSIONS}?{name}&limit=50")
                 by_filter[f"admin: {name}"] = [generate(replace(short, requests=[admin]))]
@@ -137,8 +140,8 @@ def _load(options: Options, server: Server, requests: list[bytes], status: int) 
         requests=requests,
         status=status,
         connections=CONNECTIONS,
-        seconds=options.size(5, 1),
-        warm_up_s=options.size(10, 3) / 10,
+        seconds=options.size(50, 5) / 10,
+        warm_up_s=options.size(10, 1) / 10,
     )
 
 

@@ -29,6 +29,8 @@ _POLL: Final = _OBSERVE | {"wait", "limit"}
 _ALL_STATUSES: Final = frozenset((*STATUSES, *VM_STATUSES))
 POLL_LIMIT: Final = 100
 POLL_LIMIT_MAX: Final = 1000
+# What a page holds before it ends, whatever its limit is.
+POLL_BYTES: Final = 4 << 20
 SSE: Final = "text/event-stream"
 GONE_POLL_S: Final = 0.5
 MESSAGE_BYTES_MAX: Final = 4096
@@ -130,12 +132,14 @@ async def _poll(request: web.Request) -> web.Response:
     items: list[msgspec.Raw] = []
     # At least one page is read, so that a client with a sparse filter comes on by each poll.
     while page := await _page(source, position, deadline):
+        size = 0
         for recorded in page:
-            if len(items) == limit:
+            if len(items) == limit or size > POLL_BYTES:
                 break
             position = recorded.commit.position
             if wanted.takes(recorded.commit):
                 items.append(msgspec.Raw(recorded.body))
+                size += len(recorded.body)
         if items or asyncio.get_running_loop().time() >= deadline:
             break
     body = msgspec.json.encode(Page(request.app[LOG].head().epoch, items, position))

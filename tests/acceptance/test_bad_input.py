@@ -196,12 +196,13 @@ async def test_nul_is_refused_wherever_text_may_stand(client, subtests):
                     wrong = {**body, field: "a\0b"}
                     async with client.request(method, path, json=wrong) as answer:
                         assert answer.status in (400, 422)
-    for fields in (
+    holding_nul: list[dict[str, object]] = [
         {"labels": ["\0"]},
         {"metadata": {"\0": 1}},
         {"metadata": {"a": [{"b": "\0"}]}},
         {"spec": {"\0": {}}},
-    ):
+    ]
+    for fields in holding_nul:
         with subtests.test(fields=fields):
             body = {"kind": "vm", **fields}
             await refused(client, "POST", SESSIONS, 400, "nul_character", json=body)

@@ -1,6 +1,7 @@
 """Making, reading and deleting sessions through the native API."""
 
 import datetime
+from typing import Any
 
 import pytest
 
@@ -100,73 +101,75 @@ async def test_an_idle_time_out_longer_than_the_default_lengthens_the_whole_sess
     assert session["max_duration_s"] == 3600
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"title": "x" * policy.TITLE_CHARS_MAX},
-        {"labels": [f"label {n}" for n in range(policy.LABELS_MAX)]},
-        {"labels": ["x" * policy.LABEL_CHARS_MAX]},
-        {"metadata": {f"key {n}": n for n in range(policy.METADATA_KEYS_MAX)}},
-        {"max_duration_s": 1},
-        {"max_duration_s": policy.DURATION_S_MAX},
-        {"max_duration_s": 10, "idle_timeout_s": 10},
-        {"idle_timeout_s": 1},
-        {"status": "queued"},
-        {"metadata": {"": "empty key", "a/b~c": 1}},
-        {"metadata": {"n": 2**63 - 1, "m": -(2**63), "u": 2**64 - 1}},
-    ],
-    ids=lambda fields: "+".join(fields),
-)
-async def test_the_ends_of_a_range_are_taken(client, fields):
-    session = await create(client, **fields)
-    assert {name: session[name] for name in fields} == fields
+AT_THE_ENDS: list[dict[str, Any]] = [
+    {"title": "x" * policy.TITLE_CHARS_MAX},
+    {"labels": [f"label {n}" for n in range(policy.LABELS_MAX)]},
+    {"labels": ["x" * policy.LABEL_CHARS_MAX]},
+    {"metadata": {f"key {n}": n for n in range(policy.METADATA_KEYS_MAX)}},
+    {"max_duration_s": 1},
+    {"max_duration_s": policy.DURATION_S_MAX},
+    {"max_duration_s": 10, "idle_timeout_s": 10},
+    {"idle_timeout_s": 1},
+    {"status": "queued"},
+    {"metadata": {"": "empty key", "a/b~c": 1}},
+    {"metadata": {"n": 2**63 - 1, "m": -(2**63), "u": 2**64 - 1}},
+]
 
 
-@pytest.mark.parametrize(
-    ("fields", "field"),
-    [
-        ({"title": "x" * (policy.TITLE_CHARS_MAX + 1)}, "title"),
-        ({"labels": [str(n) for n in range(policy.LABELS_MAX + 1)]}, "labels"),
-        ({"labels": ["x" * (policy.LABEL_CHARS_MAX + 1)]}, "labels"),
-        ({"labels": [""]}, "labels"),
-        ({"metadata": {str(n): n for n in range(policy.METADATA_KEYS_MAX + 1)}}, "metadata"),
-        ({"max_duration_s": 0}, "max_duration_s"),
-        ({"max_duration_s": policy.DURATION_S_MAX + 1}, "max_duration_s"),
-        ({"idle_timeout_s": 0}, "idle_timeout_s"),
-        ({"idle_timeout_s": -1}, "idle_timeout_s"),
-        ({"idle_timeout_s": 11, "max_duration_s": 10}, "idle_timeout_s"),
-    ],
-)
-async def test_what_is_out_of_range_is_refused_and_named(client, fields, field):
-    body = {"kind": "browser", **fields}
-    problem = await refused(client, "POST", SESSIONS, 422, "invalid_value", json=body)
-    assert [error["pointer"] for error in problem["errors"]] == [f"/{field}"]
+async def test_the_ends_of_a_range_are_taken(client, subtests):
+    for fields in AT_THE_ENDS:
+        with subtests.test(fields=str(fields)[:60]):
+            session = await create(client, **fields)
+            assert {name: session[name] for name in fields} == fields
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("POST", "", {"kind": "vm", "extra": 1}),
-        ("PATCH", "/{id}", {"extra": 1}),
-        ("POST", "/{id}/transitions", {"to": "running", "extra": 1}),
-        ("POST", "/{id}/extend", {"extra": 1}),
-        ("POST", "/{id}/messages", {"content": "x", "extra": 1}),
-    ],
-)
-async def test_a_field_that_nobody_knows_is_refused(client, method, path, body):
+OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
+    ({"title": "x" * (policy.TITLE_CHARS_MAX + 1)}, "title"),
+    ({"labels": [str(n) for n in range(policy.LABELS_MAX + 1)]}, "labels"),
+    ({"labels": ["x" * (policy.LABEL_CHARS_MAX + 1)]}, "labels"),
+    ({"labels": [""]}, "labels"),
+    ({"metadata": {str(n): n for n in range(policy.METADATA_KEYS_MAX + 1)}}, "metadata"),
+    ({"max_duration_s": 0}, "max_duration_s"),
+    ({"max_duration_s": policy.DURATION_S_MAX + 1}, "max_duration_s"),
+    ({"idle_timeout_s": 0}, "idle_timeout_s"),
+    ({"idle_timeout_s": -1}, "idle_timeout_s"),
+    ({"idle_timeout_s": 11, "max_duration_s": 10}, "idle_timeout_s"),
+]
+
+
+async def test_what_is_out_of_range_is_refused_and_named(client, subtests):
+    for fields, field in OUT_OF_RANGE:
+        with subtests.test(fields=str(fields)[:60]):
+            body = {"kind": "browser", **fields}
+            problem = await refused(client, "POST", SESSIONS, 422, "invalid_value", json=body)
+            assert [error["pointer"] for error in problem["errors"]] == [f"/{field}"]
+
+
+TO_SPOIL: list[tuple[str, str, dict[str, Any]]] = [
+    ("POST", SESSIONS, {"kind": "vm", "extra": 1}),
+    ("POST", f"{API}/keys", {"name": "k", "extra": 1}),
+    ("PATCH", SESSIONS + "/{id}", {"extra": 1}),
+    ("POST", SESSIONS + "/{id}/transitions", {"to": "running", "extra": 1}),
+    ("POST", SESSIONS + "/{id}/extend", {"extra": 1}),
+    ("POST", SESSIONS + "/{id}/messages", {"content": "x", "extra": 1}),
+]
+
+
+async def test_a_field_that_nobody_knows_is_refused(client, subtests):
     session = await create(client)
-    path = SESSIONS + path.format(id=session["id"])
-    problem = await refused(client, method, path, 422, "invalid_body", json=body)
-    assert "extra" in problem["detail"]
-    body = {"name": "k", "extra": 1}
-    await refused(client, "POST", f"{API}/keys", 422, "invalid_body", json=body)
+    for method, what, body in TO_SPOIL:
+        with subtests.test(method=method, what=what):
+            path = what.format(id=session["id"])
+            problem = await refused(client, method, path, 422, "invalid_body", json=body)
+            assert "extra" in problem["detail"]
 
 
-@pytest.mark.parametrize("status", ["starting", "blocked", "paused", "completed", "lost", "none"])
-async def test_a_session_does_not_begin_in_any_other_status(client, status):
-    body = {"kind": "vm", "status": status}
-    problem = await refused(client, "POST", SESSIONS, 422, "invalid_body", json=body)
-    assert problem["errors"][0]["pointer"] == "/status"
+async def test_a_session_does_not_begin_in_any_other_status(client, subtests):
+    for status in ("starting", "blocked", "paused", "completed", "lost", "none"):
+        with subtests.test(status=status):
+            body = {"kind": "vm", "status": status}
+            problem = await refused(client, "POST", SESSIONS, 422, "invalid_body", json=body)
+            assert problem["errors"][0]["pointer"] == "/status"
 
 
 async def test_a_deleted_session_is_gone_but_its_history_stays(client):
@@ -218,33 +221,35 @@ async def test_a_deletion_at_a_stale_revision_is_refused(client):
     assert (await ask(client, "GET", path))["status"] == "running"
 
 
-@pytest.mark.parametrize(
-    ("method", "what"),
-    [
-        ("GET", ""),
-        ("PATCH", ""),
-        ("DELETE", ""),
-        ("POST", "/transitions"),
-        ("POST", "/extend"),
-        ("POST", "/messages"),
-        ("GET", "/messages"),
-        ("GET", "/events"),
-        ("GET", "/vms"),
-    ],
-)
-async def test_an_unknown_session_is_not_found(client, method, what):
+OF_A_SESSION = [
+    ("GET", ""),
+    ("PATCH", ""),
+    ("DELETE", ""),
+    ("POST", "/transitions"),
+    ("POST", "/extend"),
+    ("POST", "/messages"),
+    ("GET", "/messages"),
+    ("GET", "/events"),
+    ("GET", "/vms"),
+]
+
+
+async def test_an_unknown_session_is_not_found(client, subtests):
     bodies = {"/transitions": {"to": "running"}, "/messages": {"content": "c"}}
-    body = None if method in ("GET", "DELETE") else bodies.get(what, {})
-    await refused(client, method, UNKNOWN + what, 404, "not_found", json=body)
+    for method, what in OF_A_SESSION:
+        with subtests.test(method=method, what=what):
+            body = None if method in ("GET", "DELETE") else bodies.get(what, {})
+            await refused(client, method, UNKNOWN + what, 404, "not_found", json=body)
 
 
-@pytest.mark.parametrize("header", [{}, bearer("wrong"), {"Authorization": f"Basic {ADMIN}"}])
-async def test_nobody_gets_in_without_a_key(client, header):
-    headers = {"Authorization": "", **header}
-    for method, path in [("GET", SESSIONS), ("POST", SESSIONS), ("GET", UNKNOWN)]:
-        async with client.request(method, path, headers=headers) as answer:
-            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-        await refused(client, method, path, 401, "unauthorized", headers=headers)
+async def test_nobody_gets_in_without_a_key(client, subtests):
+    for header in ({}, bearer("wrong"), {"Authorization": f"Basic {ADMIN}"}):
+        headers = {"Authorization": "", **header}
+        for method, path in [("GET", SESSIONS), ("POST", SESSIONS), ("GET", UNKNOWN)]:
+            with subtests.test(header=header, method=method, path=path):
+                await refused(client, method, path, 401, "unauthorized", headers=headers)
+                async with client.request(method, path, headers=headers) as answer:
+                    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
 async def test_the_key_may_also_come_as_x_api_key(client):

@@ -3,11 +3,23 @@
 import asyncio
 import time
 
+import msgspec
 import pytest
 
 from sessions.web.appkeys import LOG
 from tests.support.feeds import FEED, SSE, expected, read_sse, stored
-from tests.support.service import ADMIN, ask, bearer, create, move, new_key, raw, refused, start
+from tests.support.service import (
+    ADMIN,
+    SESSIONS,
+    ask,
+    bearer,
+    create,
+    move,
+    new_key,
+    raw,
+    refused,
+    start,
+)
 
 SOON_S = 0.05
 
@@ -170,6 +182,21 @@ async def test_a_poll_takes_no_more_than_its_limit_and_goes_on_from_there(client
             seen += [item["position"] for item in page["items"]]
             after = page["position"]
         assert seen == await expected(client, [("kind", "vm")])
+
+
+async def test_a_page_of_large_commits_is_cut_by_its_size_and_loses_nothing(client):
+    path = f"{SESSIONS}/{(await create(client))['id']}/messages"
+    for _ in range(50):
+        await ask(client, "POST", path, 201, json={"content": "x" * 200_000})
+    seen, after = [], 0
+    while after < 51:
+        async with client.get(FEED, params={"after": after, "limit": 1000}) as answer:
+            body = await answer.read()
+        assert len(body) < (4 << 20) + 300_000
+        page = msgspec.json.decode(body)
+        seen += [item["position"] for item in page["items"]]
+        after = page["position"]
+    assert seen == list(range(1, 52))
 
 
 async def test_a_poll_is_of_one_tenant(client):

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -112,7 +112,7 @@ class Client:
 
 def _filter(chance: random.Random) -> list[tuple[str, str]]:
     statuses = [*STATUSES, *VM_STATUSES]
-    words = {
+    words: dict[str, Sequence[str]] = {
         "kind": ["vm", "agent", "browser"],
         "status": statuses,
         "label": LABELS,

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from eventstore.errors import StorageFull
+from eventstore.vault import Vault
 from tests.support.load import REFUSED, Load, Promises, check_promises
 from tests.support.process import eventually, serving, start
 from tests.support.replays import Replay, bodies_in, checkpoint_in, opened_log, tables_in
@@ -174,8 +176,8 @@ async def test_under_load_a_full_disk_loses_and_invents_nothing(disk, copy, leav
                 assert status == 200, body
             disk.relieve()
         await asyncio.sleep(0.2)
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+        load.stop()
+        await working
         await until(client, "GET", "/readyz", 200)
         await create(client)
         assert "crashed" not in service.stderr
@@ -183,7 +185,7 @@ async def test_under_load_a_full_disk_loses_and_invents_nothing(disk, copy, leav
     await check_whole(disk.outside, copy, promises)
 
 
-async def test_a_rebuild_on_a_full_disk_fails_and_leaves_the_lists(disk):
+async def test_a_rebuild_on_a_full_disk_fails_and_leaves_the_lists(disk, copy):
     async with serving(disk.folder, wrapper=disk.wrapper) as service, service.client() as client:
         sessions = [(await create(client))["id"] for _ in range(30)]
         assert (await answer_of(client, "GET", SESSIONS))[2]["position"] == 30
@@ -202,7 +204,8 @@ async def test_a_rebuild_on_a_full_disk_fails_and_leaves_the_lists(disk):
             assert time.monotonic() < give_up
             _, _, state = await answer_of(client, "GET", "/api/v1/views/rebuild")
         assert state["status"] == "done", state
-        assert tables_in(disk.outside)["sessions"]
+        await service.stop()
+    await check_whole(disk.outside, copy, Promises())
 
 
 async def test_sigterm_on_a_full_disk_exits_in_time_and_loses_nothing(disk, copy):
@@ -213,8 +216,8 @@ async def test_sigterm_on_a_full_disk_exits_in_time_and_loses_nothing(disk, copy
         await asyncio.sleep(0.2)
         disk.fill()
         await eventually(lambda: load.statuses[FULL] > 0, RECOVERS_S_MAX, "a full disk")
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+        load.stop()
+        await working
         assert await service.stop() < EXIT_S_MAX
     # A start on a full disk works or says why not; it does not hang.
     service = start(disk.folder, wrapper=disk.wrapper)
@@ -260,6 +263,28 @@ async def test_a_disk_that_refuses_writes_is_unavailable_until_it_takes_them_aga
     await check_whole(folder, copy, promises)
 
 
+async def one_by_one(steps):
+    for step in steps:
+        await step
+
+
+async def test_a_vault_on_a_full_disk_makes_no_key_but_opens_what_it_sealed(tmp_path):
+    vault = await Vault.open(tmp_path)
+    try:
+        sealed = await vault.seal("session/1", "secret")
+        connection = vault._connection
+        await connection.execute_fetchall("PRAGMA max_page_count = 1")
+        new = (vault.seal(f"session/new-{number}", "secret") for number in range(1000))
+        with pytest.raises(StorageFull):
+            await one_by_one(new)
+        assert await vault.unseal("session/1", sealed) == "secret"
+        await connection.execute_fetchall("PRAGMA max_page_count = 10000")
+        again = await vault.seal("session/2", "other")
+        assert await vault.unseal("session/2", again) == "other"
+    finally:
+        await vault.close()
+
+
 async def test_lists_that_cannot_be_brought_forward_say_where_they_stand(tmp_path):
     async with serving(tmp_path / "data") as service, service.client() as client:
         for _ in range(20):
@@ -300,8 +325,8 @@ async def test_under_load_a_disk_that_comes_and_goes_loses_and_invents_nothing(t
         assert not working.done(), working.result()
         assert load.statuses[UNAVAILABLE] + load.statuses[FULL]
         await asyncio.sleep(0.3)
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+        load.stop()
+        await working
         await until(client, "GET", "/readyz", 200)
         await create(client)
         service.send(signal.SIGTERM)

@@ -13,6 +13,7 @@ import pytest
 from eventstore.codec import Fact
 from eventstore.commit import Append, restore
 from eventstore.sqlite.log import FILE_NAME
+from eventstore.sqlite.writer import IDLE_S
 from projections.events import CODEC
 from projections.events.vm import VmReady, VmRequested, VmStarted, VmStopped
 from projections.subjects import replay
@@ -29,6 +30,10 @@ LIFE_S_MAX = 1.0
 START_S = 0.8
 CAUGHT_UP_S_MAX = 20.0
 RETRIES = 40
+CHECKPOINT_KILLS = 6
+CHECKPOINT_S = 0.03
+MESSAGES = 35
+MESSAGE_CHARS = 240_000
 
 
 class Observer:
@@ -116,7 +121,7 @@ def check_replay(replayed):
 
 def check_once(promises, replayed):
     """Each request with an idempotency key was carried out once; a refused one not at all."""
-    marks = Counter()
+    marks: Counter[str] = Counter()
     for _, kind, data in replayed.facts:
         if kind == "session.created":
             marks[data["metadata"].get("name", "")] += 1
@@ -198,6 +203,54 @@ async def die_early(folder, chance):
     service = start(folder)
     await asyncio.sleep(chance.random() * START_S)
     service.close()
+
+
+async def say_much(client, promises):
+    """So much that the writer checkpoints as soon as it has nothing to do."""
+    async with client.post("/api/v1/sessions", json={"kind": "agent"}) as answer:
+        session_id = promises.session(await answer.read())
+    for _ in range(MESSAGES // 5):
+        said = [say(client, promises, session_id) for _ in range(5)]
+        await asyncio.gather(*said)
+
+
+async def say(client, promises, session_id):
+    message = {"content": "x" * MESSAGE_CHARS}
+    async with client.post(f"/api/v1/sessions/{session_id}/messages", json=message) as answer:
+        assert answer.status == 201
+        promises.session(await answer.read())
+
+
+async def checkpoint_begins(folder):
+    """Return when the log's own file, and not only its WAL, is being written."""
+    path = folder / FILE_NAME
+    before = path.stat().st_size
+    async with asyncio.timeout(IDLE_S + CAUGHT_UP_S_MAX):
+        while path.stat().st_size == before:  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0)
+
+
+@pytest.mark.slow(reason="writes 8 MB, waits for the writer to be idle and kills it, six times")
+async def test_kill_9_around_a_checkpoint_loses_nothing(tmp_path):
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    folder, image = tmp_path / "data", tmp_path / "image"
+    promises, replayed, done = Promises(), Replay(), []
+    for _ in range(CHECKPOINT_KILLS):
+        async with serving(folder) as service:
+            await check_views(service, folder, replayed)
+            async with service.client() as client:
+                await say_much(client, promises)
+            await checkpoint_begins(folder)
+            await asyncio.sleep(chance.random() * CHECKPOINT_S)
+            service.kill()
+        done.append((folder / f"{FILE_NAME}-wal").stat().st_size == 0)
+        await check_image(folder, image, replayed)
+        check_promises(promises, replayed)
+    print(f"checkpoints that were done before the kill: {done}")
+    async with serving(folder) as service:
+        await check_views(service, folder, replayed)
 
 
 @pytest.mark.slow(reason="starts and kills the service more than thirty times")

@@ -3,7 +3,9 @@
 import asyncio
 
 import pytest
+import structlog
 
+from eventstore.errors import UnknownEvent
 from projections.folds.session import SECOND_US
 from sessions import clocks, ids
 from sessions.caller import SERVICE
@@ -205,6 +207,32 @@ async def test_of_two_clocks_that_passed_the_first_one_is_the_reason(
     clock.now_us += 1_000 * SECOND_US
     client = await start(aiohttp_client, tmp_path, clock_us=clock)
     assert (await ended(client, idle))["reason"] == "idle_timeout"
+
+
+async def test_a_session_that_cannot_be_ended_does_not_hold_up_the_others(
+    client, clock, monkeypatch
+):
+    sessions = client.server.app[SESSIONS_KEY]
+    broken = [await create(client, max_duration_s=10) for _ in range(2)]
+    other = await create(client, max_duration_s=20)
+    errors = iter([RuntimeError("a bug"), UnknownEvent("from.the.future")] * 1000)
+    execute = sessions.execute
+
+    async def fail(session_id, *args, **more):
+        if session_id in [session["id"] for session in broken]:
+            raise next(errors)
+        return await execute(session_id, *args, **more)
+
+    monkeypatch.setattr(sessions, "execute", fail)
+    with structlog.testing.capture_logs() as lines:
+        clock.now_us += 20 * SECOND_US
+        assert (await ended(client, other))["reason"] == "max_duration"
+        await asyncio.sleep(TICKS_S)
+    told = [line["session"] for line in lines if line["event"] == "clock.crashed"]
+    assert sorted(told) == sorted(session["id"] for session in broken)
+    monkeypatch.undo()
+    for session in broken:
+        assert (await ended(client, session))["reason"] == "max_duration"
 
 
 async def test_many_deadlines_at_one_moment_all_fire_once(client, clock):

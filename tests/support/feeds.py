@@ -110,7 +110,7 @@ class Stuck:
 
     async def rest(self) -> tuple[list[Any], int]:
         """Read after all: every frame up to the close, and its code."""
-        frames = []
+        frames: list[Any] = []
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 opcode, payload = await self._frame()

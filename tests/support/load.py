@@ -74,14 +74,19 @@ class Load:
         self._chance = chance
         self._name = name
         self._number = 0
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Let `run` return once the requests under way are answered."""
+        self._stopping = True
 
     async def run(self, client: aiohttp.ClientSession, clients: int = 16) -> None:
-        """Make requests until cancelled or the service is gone."""
+        """Make requests until stopped or the service is gone."""
         await asyncio.gather(*(self._worker(client) for _ in range(clients)))
 
     async def _worker(self, client: aiohttp.ClientSession) -> None:
         with contextlib.suppress(aiohttp.ClientError, ConnectionError):
-            while True:
+            while not self._stopping:
                 await self._step(client)
 
     async def _step(self, client: aiohttp.ClientSession) -> None:
