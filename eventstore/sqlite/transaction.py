@@ -8,38 +8,36 @@ connection's thread: no await is inside it, so a cancelled task cannot leave it 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import aiosqlite
 
 Statement = tuple[str, Sequence[object]]
-_TRANSACTION: Final = "BEGIN IMMEDIATE"
+_TRANSACTION: Final = "-- the statements of a transaction"
 
 
 class TransactionConnection(sqlite3.Connection):
-    """A connection whose `executemany` also takes the statements of a transaction.
+    """A connection whose `execute` also takes the statements of a transaction.
 
     To be given to `aiosqlite.connect` as `factory`, with `isolation_level=None`.
     """
 
-    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """As in sqlite3, but for the SQL that `transact` gives it."""
         if sql is not _TRANSACTION:
-            return super().executemany(sql, parameters)
-        cursor = self.execute(_TRANSACTION)
+            return super().execute(sql, parameters)
+        cursor = super().execute("BEGIN IMMEDIATE")
         try:
             for statement, values in parameters:
                 cursor.execute(statement, values)
-            cursor.execute("COMMIT")
+            return cursor.execute("COMMIT")
         except BaseException:
             if self.in_transaction:
-                self.execute("ROLLBACK")
+                super().execute("ROLLBACK")
             raise
-        return cursor
 
 
-async def transact(connection: aiosqlite.Connection, statements: Iterable[Statement]) -> None:
+async def transact(connection: aiosqlite.Connection, statements: Sequence[Statement]) -> None:
     """Run the statements, all or nothing; `connection` is a `TransactionConnection`."""
-    async with connection.executemany(_TRANSACTION, statements):
-        pass
+    await connection.execute_fetchall(_TRANSACTION, statements)

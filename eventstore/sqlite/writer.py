@@ -202,8 +202,8 @@ class Writer:
         values = [row.columns() for row in rows]
         columns = len(values[0])
         sql = insert_sql(QUERIES["insert_commits"], columns, size)
-        async with self._connection.execute(sql, insert_parameters(values, columns, size)):
-            pass
+        # Not `execute`: to close its cursor would be a second hop.
+        await self._connection.execute_fetchall(sql, insert_parameters(values, columns, size))
         self._unchecked_bytes += BATCH_OVERHEAD_BYTES
         self._unchecked_bytes += sum(2 * len(row.recorded.body) for row in rows)
 

@@ -41,7 +41,7 @@ def label(number: int) -> str:
     return f"label-{number}"
 
 
-def _skewed(source: random.Random, count: int) -> int:
+def skewed(source: random.Random, count: int) -> int:
     """A number below `count`; small ones are much more likely."""
     return int(count * source.random() ** 3)
 
@@ -61,11 +61,11 @@ class Facts:
         return SessionCreated(
             kind=kind,
             dialect="native",
-            owner=f"key:user-{_skewed(source, OWNERS)}",
+            owner=f"key:user-{skewed(source, OWNERS)}",
             status=status,
             max_duration_s=DURATION_S,
             title=f"session number {number}",
-            labels=tuple({label(_skewed(source, LABELS)): None for _ in range(2)}),
+            labels=tuple({label(skewed(source, LABELS)): None for _ in range(2)}),
             metadata={"project": f"p{number % 50}", "priority": number % 5},
             spec={"url": "https://example.org/a/page", "viewport": {"width": 1280, "height": 720}},
         )
@@ -80,7 +80,7 @@ class Facts:
             yield SessionActive(at=1_700_000_000_000_000 + number)
             yield MessageAdded(id=ids.uuid7(), role="user", content=words)
             if number % 4 == 0:
-                yield SessionLabelled(labels=(label(_skewed(self.source, LABELS)),))
+                yield SessionLabelled(labels=(label(skewed(self.source, LABELS)),))
             if number % 2 == 0:
                 yield SessionStatusChanged(was="running", to="completed", reason="finished")
 
@@ -108,7 +108,7 @@ def history(facts: Facts, sessions: int, events: int) -> Iterator[Append]:
             streams.append(PREFIX + ids.uuid7())
             yield wish(streams[-1], facts.source.choice(facts.created), START)
         else:
-            stream = streams[_skewed(facts.source, len(streams))]
+            stream = streams[skewed(facts.source, len(streams))]
             yield wish(stream, facts.source.choice(facts.later))
 
 

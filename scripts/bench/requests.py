@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from scripts.bench.events import built, label
+from scripts.bench.events import built, label, skewed
 from scripts.bench.processes import (
     ADMIN_KEY,
     Answered,
@@ -75,18 +75,24 @@ def create(options: Options) -> Result:
 def get(options: Options) -> Result:
     """Reads of sessions in memory against a handler that answers as many bytes."""
     data = _data(options)
-    chosen = random.Random(options.seed).sample(_ids(data), options.size(10_000, 500))
-    gets = [request("GET", f"{SESSIONS}/{one}") for one in chosen]
+    source = random.Random(options.seed)
+    chosen = source.sample(_ids(data), options.size(10_000, 500))
+    uniform = [request("GET", f"{SESSIONS}/{one}") for one in chosen]
+    # A few are read most: clients poll what they wait for.
+    gets = [uniform[skewed(source, len(uniform))] for _ in range(2 * len(uniform))]
     with service(data) as server:
         load = _load(options, server, gets, 200)
         _preload(options, server, data)
         answer = first_body(load)
         with bare(options.folder, {"get": answer}) as other:
             ours, theirs, cpu = _alternate(options, server, other, load)
+            even = _alternate(options, server, other, replace(load, requests=uniform))
     result = _result("get", ours, theirs, cpu)
+    each = _result("get", *even)
     result.target = f"ratio >= {GET_SHARE_MIN}"
     result.ok = result.ratio >= GET_SHARE_MIN
     result.notes["answer_bytes"] = len(answer)
+    result.notes["each_in_turn"] = [each.value, each.limit, each.ratio, each.cpu_us_per_op]
     return result
 
 

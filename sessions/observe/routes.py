@@ -148,13 +148,12 @@ async def _poll(request: web.Request) -> web.Response:
 
 async def _page(source: Feed, after: Position, deadline: float) -> Sequence[Recorded]:
     """What comes after `after`; if that is nothing, then what comes before the deadline."""
-    page = await source.page(after, POLL_LIMIT_MAX)
-    if page:
-        return page
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout_at(deadline):
-            await source.grown(after)
-    return await source.page(after, POLL_LIMIT_MAX)
+    if after >= source.head:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await source.grown(after)
+    # The file may hold more than the head tells of as yet.
+    return await source.page(after, min(POLL_LIMIT_MAX, max(0, source.head - after)))
 
 
 def _authorise(request: web.Request, names: frozenset[str]) -> Filter:

@@ -46,9 +46,10 @@ async def rebuilt(client):
     """Start a rebuild and wait until it is done."""
     assert (await ask(client, "POST", REBUILD, 202))["status"] == "running"
     state = {"status": "running"}
-    while state["status"] == "running":
-        await asyncio.sleep(0.01)
-        state = await ask(client, "GET", REBUILD)
+    async with asyncio.timeout(30):
+        while state["status"] == "running":
+            await asyncio.sleep(0.01)
+            state = await ask(client, "GET", REBUILD)
     assert state["status"] == "done", state
     return state
 

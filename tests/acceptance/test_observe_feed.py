@@ -6,6 +6,7 @@ import time
 import msgspec
 import pytest
 
+from sessions.web.appkeys import FEED as FEED_KEY
 from sessions.web.appkeys import LOG
 from tests.support.feeds import FEED, SSE, expected, read_sse, stored
 from tests.support.service import (
@@ -147,6 +148,28 @@ async def test_a_poll_also_reads_what_was_before_the_last_start(aiohttp_client, 
     for wait in (0, 0.01, 1):
         page = await poll(client, after=1, wait=wait)
         assert [item["position"] for item in page["items"]] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("way", ["poll", "events"])
+async def test_what_is_on_the_disk_but_not_yet_answered_is_not_told(aiohttp_client, tmp_path, way):
+    """Else the position that a client goes on from is beyond a head that lags behind the disk."""
+    client = await start(aiohttp_client, tmp_path)
+    for _ in range(3):
+        await create(client)
+    await client.close()
+    client = await start(aiohttp_client, tmp_path)
+    client.server.app[FEED_KEY].head = 2
+    if way == "poll":
+        page = await poll(client, after=0, wait=0.1)
+        assert ([item["position"] for item in page["items"]], page["position"]) == ([1, 2], 2)
+    else:
+        async with client.get(FEED, params={"after": 0}, headers=SSE) as answer:
+            told = [await read_sse(answer.content) for _ in range(4)]
+        assert [(one.event, one.id) for one in told[1:]] == [
+            ("event", 1),
+            ("event", 2),
+            ("caught_up", 2),
+        ]
 
 
 async def test_a_poll_waits_for_something_that_its_filter_takes(client):

@@ -61,7 +61,7 @@ class Client:
                     if frames < 0 or 0 < until <= self.after:
                         return
         except TimeoutError:
-            assert not until, f"{self!r} did not get to {until} but to {self.after}"
+            assert not until, f"{self!r} got {way.__name__} to {self.after}, not to {until}"
 
     def take(self, frame: Any) -> None:
         """Note what a frame says."""

@@ -318,6 +318,18 @@ async def test_sigterm_under_load_keeps_what_was_answered_and_needs_no_recovery(
         assert tables_in(tmp_path) == replayed.tables()
 
 
+async def signalled(service, number, chance):
+    """Send the signal at a random moment; the service ends in time and without a complaint."""
+    # Before its first line only Python itself runs, and ends as it likes.
+    await eventually(lambda: "settings" in service.stdout, 10, "the first line")
+    await asyncio.sleep(chance.random() * 0.3)
+    began = time.monotonic()
+    service.send(number)
+    code = await service.exited()
+    assert time.monotonic() - began < EXIT_S_MAX
+    assert code in (0, -number), service.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_at_any_moment_of_the_start_ends_it(tmp_path, number):
     seed = random.randrange(1 << 32)
@@ -326,15 +338,7 @@ async def test_a_signal_at_any_moment_of_the_start_ends_it(tmp_path, number):
     for _ in range(4):
         service = start(tmp_path)
         try:
-            # Before its first line only Python itself runs, and ends as it likes.
-            await eventually(lambda: "settings" in service.stdout, 10, "the first line")
-            await asyncio.sleep(chance.random() * 0.3)
-            began = time.monotonic()
-            service.send(number)
-            code = await service.exited()
-            assert time.monotonic() - began < EXIT_S_MAX
-            # Before it listens to signals, one ends it as it ends any process.
-            assert code in (0, -number), service.stderr
+            await signalled(service, number, chance)
         finally:
             service.close()
     async with serving(tmp_path) as service, service.client() as client:
