@@ -1,6 +1,7 @@
 """Law 5: what a client was told, however often it was cut off, is the log through its filter."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -54,8 +55,8 @@ class Client:
         self.sittings += 1
         way = self.chance.choice([self.by_websocket, self.by_sse, self.by_poll])
         try:
-            async with asyncio.timeout(seconds):
-                async for frame in way():
+            async with asyncio.timeout(seconds), contextlib.aclosing(way()) as told:
+                async for frame in told:
                     self.take(frame)
                     frames -= 1
                     if frames < 0 or 0 < until <= self.after:
@@ -86,7 +87,7 @@ class Client:
                 yield await feed.frame()
         finally:
             if self.chance.random() < 0.5:
-                feed.socket._response.connection.transport.abort()
+                feed.drop()
             else:
                 await feed.socket.close()
 

@@ -239,7 +239,7 @@ async def test_a_client_that_vanishes_is_forgotten(client):
     for after in (0, 10**6):
         feed = await observe(client, {"after": after})
         await feed.until("caught_up")
-        feed.socket._response.connection.transport.abort()
+        feed.drop()
     await gone(client)
     await create(client)
 

@@ -121,23 +121,17 @@ async def test_a_disk_that_refuses_writes_is_unavailable(log):
 
 
 def lose_the_answer(monkeypatch, log):
-    """The next insert is written, then reported as failed, as a broken fsync may be."""
-    real, left = log._connection.execute, [True]
+    """Let the next batch be written, and its answer be an error."""
+    real, left = log._connection.execute_fetchall, [True]
 
-    class Lost:
-        def __init__(self, context):
-            self.context = context
+    async def execute_fetchall(sql, parameters=None):
+        rows = await real(sql, parameters)
+        if sql.startswith(QUERIES["insert_commits"]) and left:
+            left.clear()
+            raise sqlite3.OperationalError("disk I/O error")
+        return rows
 
-        async def __aenter__(self):
-            return await self.context.__aenter__()
-
-        async def __aexit__(self, *error):
-            await self.context.__aexit__(*error)
-            if left:
-                left.clear()
-                raise sqlite3.OperationalError("disk I/O error")
-
-    monkeypatch.setattr(log._connection, "execute", lambda *args: Lost(real(*args)))
+    monkeypatch.setattr(log._connection, "execute_fetchall", execute_fetchall)
 
 
 async def test_a_batch_that_was_written_but_not_answered_is_told_of(log, monkeypatch):

@@ -28,6 +28,10 @@ class Observer:
     def __init__(self, socket: Any) -> None:
         self.socket = socket
 
+    def drop(self) -> None:
+        """Leave without a handshake."""
+        self.socket._response.close()
+
     async def frame(self) -> Any:
         """The next frame."""
         return await self.socket.receive_json(timeout=PATIENCE_S)
