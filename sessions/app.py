@@ -43,6 +43,7 @@ from sessions.web.appkeys import (
     SETTINGS,
     VAULT,
     VIEWS,
+    VITAL,
 )
 from sessions.web.edge import Edge
 
@@ -99,11 +100,12 @@ async def open_service(
         stack.push_async_callback(app[REBUILDING].stop)
         broadcast = Broadcast(log, app[METRICS], settings.heartbeat_s)
         app[BROADCAST] = broadcast
-        tasks = (
+        tasks = [
             asyncio.create_task(broadcast.run(), name="broadcast"),
             asyncio.create_task(follower.run(), name="follower"),
             asyncio.create_task(Clocks(app[VIEWS], sessions, clock_us).run(), name="clocks"),
-        )
+        ]
+        app[VITAL] = [log.task, *tasks]
         stack.push_async_callback(_cancel, tasks)
         yield
 

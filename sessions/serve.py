@@ -20,9 +20,10 @@ from sessions.app import make_app
 from sessions.caller import SERVICE
 from sessions.control import SOCKET_NAME, socket_path
 from sessions.settings import Settings
-from sessions.web.appkeys import ACCESS
+from sessions.web.appkeys import ACCESS, VITAL
 
 EXIT_REFUSED: Final = 1
+EXIT_BROKEN: Final = 70  # sysexits.h: internal software error
 # The default thresholds scan a heap of 100,000 sessions again and again: the tail of every answer.
 GC_THRESHOLDS: Final = (50_000, 50, 100)
 
@@ -50,13 +51,26 @@ async def serve(settings: Settings) -> int:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         print(f"ready {sites}", flush=True)
-        await stop.wait()
-        _log.info("service.stopping")
+        broken = await _until(stop, app[VITAL])
     finally:
         if listening:  # else the socket is that of the service which holds the folder
             socket_path(settings.folder).unlink(missing_ok=True)
         await runner.cleanup()
-    return 0
+    return EXIT_BROKEN if broken else 0
+
+
+async def _until(stop: asyncio.Event, vital: list[asyncio.Task[None]]) -> bool:
+    """Wait for the signal to stop; True if something that must not end did so before.
+
+    A service without its writer or its follower would answer, and be wrong: it ends, loudly.
+    """
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    done, _ = await asyncio.wait({stopping, *vital}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    for task in done - {stopping}:
+        _log.error("service.broken", task=task.get_name(), exc_info=task.exception())
+    _log.info("service.stopping")
+    return bool(done - {stopping})
 
 
 def _refuse(error: Exception) -> int:

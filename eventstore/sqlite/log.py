@@ -67,9 +67,10 @@ class SqliteLog:
             folder.mkdir(parents=True, exist_ok=True)
             lock_file = lock(folder)
             opened.append(await open_writer(folder / FILE_NAME))
-            opened.extend([await open_reader(folder / FILE_NAME) for _ in range(READERS)])
+            for _ in range(READERS):
+                opened.append(await open_reader(folder / FILE_NAME))  # noqa: PERF401 - one may fail
             log = cls(opened[0], opened[1:], lock_file, clock_us=clock_us, queue_max=queue_max)
-            await log._start()
+            await log._start(folder / f"{FILE_NAME}-wal")
         except BaseException as error:
             for connection in opened:
                 await connection.close()
@@ -80,9 +81,9 @@ class SqliteLog:
             raise
         return log
 
-    async def _start(self) -> None:
+    async def _start(self, wal: Path) -> None:
         self.epoch = str(await scalar(self._connection, QUERIES["epoch"]))
-        await self._writer.load()
+        await self._writer.load(wal.stat().st_size if wal.exists() else 0)
         self._task = asyncio.create_task(self._writer.run(), name="log writer")
 
     async def close(self) -> None:
@@ -143,8 +144,9 @@ class SqliteLog:
         self._listeners.append(listener)
 
     @property
-    def failed(self) -> asyncio.Task[None] | None:
-        """The writer's task: when it ends before `close`, the log is broken."""
+    def task(self) -> asyncio.Task[None]:
+        """The writer's task: where it ends before `close`, the log is broken for good."""
+        assert self._task is not None
         return self._task
 
     def _publish(self, batch: Sequence[Recorded]) -> None:

@@ -89,8 +89,12 @@ class Writer:
         self._unchecked_bytes = 0
         self.failure: StorageError | None = None
 
-    async def load(self) -> None:
-        """Take up the tree where the file stands: log2(n) look-ups."""
+    async def load(self, wal_bytes: int = 0) -> None:
+        """Take up the tree where the file stands: log2(n) look-ups.
+
+        `wal_bytes` is what a crash left to be checkpointed.
+        """
+        self._unchecked_bytes += wal_bytes
         size = await scalar(self._connection, QUERIES["head"])
         assert isinstance(size, int)
         places = msgspec.json.encode(frontier_positions(size)).decode()

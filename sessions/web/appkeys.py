@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -35,4 +36,6 @@ CORRELATION_ID: Final = web.RequestKey("correlation_id", str)
 BROADCAST: Final = web.AppKey("broadcast", Broadcast)
 REBUILDING: Final = web.AppKey("rebuilding", Rebuilding)
 CLOCK_US: Final[web.AppKey[Callable[[], int]]] = web.AppKey("clock_us")
+VITAL: Final = web.AppKey("vital", list[asyncio.Task[None]])
+"""Tasks that must not end while the service runs."""
 ACTOR: Final = web.RequestKey("actor", str)

@@ -48,7 +48,7 @@ def in_request(request: web.Request, caller: Caller) -> Caller:
     """The caller with what ties this request to its commits and its log line."""
     request[ACTOR] = caller.actor
     traceparent = request.headers.get("traceparent", "")
-    if not _TRACEPARENT_OK.fullmatch(traceparent):
+    if traceparent and not _TRACEPARENT_OK.fullmatch(traceparent):
         traceparent = ""  # W3C Trace Context section 3.2.1: ignore what cannot be read
     return with_request(caller, request[CORRELATION_ID], traceparent)
 

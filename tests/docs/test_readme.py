@@ -40,12 +40,11 @@ class Reader:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
-        self.service: subprocess.Popen | None = None
+        self.service: subprocess.Popen[bytes] | None = None
         self.environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
 
     def serve(self, command: str) -> None:
-        if self.service is not None:
-            self.service.wait(timeout=10)
+        self.close()
         line = self._localised(command.strip()).replace(
             "scripts/serve", f"exec {sys.executable} -m sessions serve --port {self.port}"
         )
@@ -86,10 +85,11 @@ class Reader:
 
     def close(self) -> None:
         if self.service is not None:
-            self.service.kill()
+            self.service.kill()  # where the page has not done so
             self.service.wait()
             assert self.service.stdout is not None
             self.service.stdout.close()
+            self.service = None
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from sessions.failure import Failure
 from sessions.web.appkeys import FOLLOWER, LOG
 
 SESSION_POSITION: Final = "Session-Position"
-RENDERED_MAX: Final = 4096
+# About 700 bytes each.
+RENDERED_MAX: Final = 32_768
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -38,7 +39,7 @@ class _Rendered:
         if known is not None and known[0] is state:
             return known[1]
         body = _encode(wire.session_view(state))
-        if len(self._bodies) >= RENDERED_MAX:
+        if known is None and len(self._bodies) >= RENDERED_MAX:
             self._bodies.popitem(last=False)
         self._bodies[state.id] = state, body
         return body
