@@ -122,8 +122,22 @@ class LineLogger(structlog.BoundLoggerBase):
         self._logger.take({"timestamp": now_us, "level": level, "event": event, **fields})
 
 
+class LibraryLines(logging.Handler):
+    """What aiohttp has to say becomes a line; its words are dropped, for they quote requests."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell that it happened, where and what kind of error it was."""
+        kind = record.exc_info[0] if record.exc_info else None
+        structlog.get_logger().warning(
+            "http.complained", logger=record.name, error=kind.__name__ if kind else record.levelname
+        )
+
+
 def configure(level: str, style: str) -> None:
     """Set up structlog: JSON lines, or for people where `style` or the terminal says so."""
+    library = logging.getLogger("aiohttp")
+    library.propagate = False
+    library.handlers = [LibraryLines()]
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     if console:
         dev = structlog.dev.ConsoleRenderer(exception_formatter=plain_traceback)

@@ -114,7 +114,6 @@ async def test_a_crash_is_told_once_with_its_traceback_and_the_request(
     assert (await move(client, session, "running"))["status"] == "running"
 
 
-@pytest.mark.xfail(reason="sessions/logging.py: the logger of aiohttp.server goes to stderr as is")
 async def test_a_request_that_is_no_http_does_not_bring_a_key_into_the_log(tmp_path):
     bad = [
         f"GET /api/v1/feed?api_key={SECRET}\xff HTTP/1.1\r\nHost: t\r\n\r\n",
