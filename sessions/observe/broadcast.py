@@ -16,6 +16,7 @@ from eventstore.commit import Position, Recorded
 from eventstore.ports import EventLog
 from sessions.metrics import Metrics
 from sessions.observe.protocol import (
+    CLOSE_NOT_PERMITTED,
     Filter,
     event_json,
     http_chunk,
@@ -35,6 +36,7 @@ class Client(Protocol):
     position: Position
     filter: Filter
     framing: Callable[[Recorded], bytes]
+    permitted: Callable[[], bool]
 
     def write(self, chunk: bytes) -> bool:
         """Send whole frames; False if the client is too slow or gone."""
@@ -146,7 +148,11 @@ class Broadcast:
         while True:
             await asyncio.sleep(self._heartbeat_s)
             for number, client in enumerate(list(self._open)):
-                client.ping(client.position)
+                if client.permitted():
+                    client.ping(client.position)
+                else:
+                    client.end("key_revoked", CLOSE_NOT_PERMITTED)
+                    self.leave(client)
                 if number % WRITES_PER_TURN == 0:
                     await asyncio.sleep(0)
 

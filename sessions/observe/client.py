@@ -43,10 +43,12 @@ class TransportClient:
         position: Position,
         buffer_bytes_max: int,
         metrics: Metrics,
+        permitted: Callable[[], bool],
     ) -> None:
         self.filter = wanted
         self.position = position
         self.ended = False
+        self.permitted = permitted
         self._transport = transport
         self._buffer_bytes_max = buffer_bytes_max
         self._metrics = metrics

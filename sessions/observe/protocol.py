@@ -15,6 +15,7 @@ from eventstore.commit import Commit, Position, Recorded
 SHOWN: Final = ("session/", "vm/")
 """The streams that feeds show; keys and catalogs are not for observers."""
 
+CLOSE_NOT_PERMITTED: Final = 1008
 CLOSE_GOING_AWAY: Final = 1012
 CLOSE_TOO_SLOW: Final = 1013
 _TEXT: Final = 0x81

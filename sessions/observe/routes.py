@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 import msgspec
@@ -19,7 +19,7 @@ from sessions.failure import Failure
 from sessions.metrics import Metrics
 from sessions.observe.client import ChunkedSseClient, SseClient, TransportClient, WebsocketClient
 from sessions.observe.protocol import Filter, Gap, Hello
-from sessions.web.appkeys import BROADCAST, FEED, LOG, METRICS, SETTINGS
+from sessions.web.appkeys import ACCESS, BROADCAST, FEED, LOG, METRICS, SETTINGS
 from sessions.web.auth import caller_of, secret_of
 
 _FILTERS: Final = frozenset({"session", "kind", "status", "label", "tenant"})
@@ -157,8 +157,7 @@ async def _page(source: Feed, after: Position, deadline: float) -> Sequence[Reco
 
 
 def _authorise(request: web.Request, names: frozenset[str]) -> Filter:
-    secret = secret_of(request) or request.query.get("api_key", "")
-    who = caller_of(request, secret, "sessions:read")
+    who = caller_of(request, _secret(request), "sessions:read")
     query = request.query
     queries.known(query, names)
     statuses = queries.words(query.getall("status", []), "status", _ALL_STATUSES)
@@ -199,5 +198,15 @@ def _transport(request: web.Request) -> asyncio.WriteTransport:
     return cast("asyncio.WriteTransport", transport)
 
 
-def _limits(request: web.Request) -> tuple[int, Metrics]:
-    return request.app[SETTINGS].observer_buffer_bytes_max, request.app[METRICS]
+def _secret(request: web.Request) -> str:
+    return secret_of(request) or request.query.get("api_key", "")
+
+
+def _limits(request: web.Request) -> tuple[int, Metrics, Callable[[], bool]]:
+    """The buffer of a client, where it is counted, and whether its key still opens the feed."""
+    access, secret = request.app[ACCESS], _secret(request)
+
+    def permitted() -> bool:
+        return not secret or access.caller(secret) is not None
+
+    return request.app[SETTINGS].observer_buffer_bytes_max, request.app[METRICS], permitted
