@@ -44,7 +44,8 @@ class Feed:
         oldest = self.head - len(self._ring)
         if after >= oldest:
             return self._ring[after - oldest : after - oldest + limit]
-        return await self._log.read(after, limit)
+        # The file may hold what is durable but not yet told: that comes with its own batch.
+        return await self._log.read(after, min(limit, self.head - after))
 
     async def grown(self, after: Position) -> None:
         """Return when the log is longer than `after`."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from typing import Literal
 
 import msgspec
 
 from eventstore.commit import START, Position
-from eventstore.errors import EventStoreError
 from projections.follower import Follower
 
 
@@ -46,11 +44,11 @@ class Rebuilding:
     async def _run(self) -> None:
         try:
             await self._follower.rebuild(self._progress)
-        except (sqlite3.Error, EventStoreError) as error:
-            self._end("failed", str(error))
         except asyncio.CancelledError:
             self._end("failed", "stopped")
             raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next one must be able to run
+            self._end("failed", str(error) or type(error).__name__)
         else:
             self._end("done", "")
 

@@ -44,6 +44,8 @@ def evolve(state: Key | None, fact: Fact, commit: Commit) -> Key | None:
             position=commit.position,
             created_at=commit.at,
         )
-    if state is not None and isinstance(fact, KeyRevoked) and state.revoked_at is None:
-        return replace(state, revoked_at=commit.at, position=commit.position)
-    return state
+    if state is None:
+        return None
+    if isinstance(fact, KeyRevoked) and state.revoked_at is None:
+        state = replace(state, revoked_at=commit.at)
+    return replace(state, position=commit.position)

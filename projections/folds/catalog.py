@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from eventstore.codec import Fact
 from eventstore.commit import Commit, Position
@@ -40,4 +41,4 @@ def evolve(state: Entry | None, fact: Fact, commit: Commit) -> Entry | None:
             created_at=commit.at,
             data=fact.data,
         )
-    return state
+    return None if state is None else replace(state, position=commit.position)

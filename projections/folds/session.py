@@ -127,10 +127,8 @@ def _tags(kind: str, dialect: str, status: str, labels: tuple[str, ...]) -> tupl
 
 def evolve(state: Session | None, fact: Fact, commit: Commit) -> Session | None:
     """The state after one more fact; facts of a session that was never created change nothing."""
-    if type(fact) is SessionCreated:
-        return _created(fact, commit) if state is None else state
     if state is None:
-        return None
+        return _created(fact, commit) if type(fact) is SessionCreated else None
     return _STEPS.get(type(fact), _touched)(state, fact, commit)
 
 

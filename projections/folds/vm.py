@@ -66,10 +66,8 @@ def tags(vm: Vm) -> tuple[str, ...]:
 
 def evolve(state: Vm | None, fact: Fact, commit: Commit) -> Vm | None:
     """The state after one more fact; an ended machine stays ended whatever is said of it later."""
-    if isinstance(fact, VmRequested):
-        return _requested(fact, commit) if state is None else state
     if state is None:
-        return None
+        return _requested(fact, commit) if isinstance(fact, VmRequested) else None
     if state.status not in VM_ENDED:
         state = _step(state, fact, commit)
     return replace(state, position=commit.position, updated_at=commit.at)

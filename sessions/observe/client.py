@@ -98,9 +98,7 @@ class TransportClient:
     async def catch_up(self, feed: Feed, broadcast: Broadcast) -> bool:
         """Send everything up to the head, then go live without a gap; False if it broke off."""
         while self.position < feed.head:
-            # The file may hold more than the head tells of as yet.
-            limit = min(CATCH_UP_PAGE, feed.head - self.position)
-            page = await feed.page(self.position, limit)
+            page = await feed.page(self.position, CATCH_UP_PAGE)
             for part in _parts(page, self._buffer_bytes_max):
                 taken = [recorded for recorded in part if self.filter.takes(recorded.commit)]
                 if taken and not self.write(b"".join(map(type(self).framing, taken))):

@@ -152,8 +152,7 @@ async def _page(source: Feed, after: Position, deadline: float) -> Sequence[Reco
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 await source.grown(after)
-    # The file may hold more than the head tells of as yet.
-    return await source.page(after, min(POLL_LIMIT_MAX, max(0, source.head - after)))
+    return await source.page(after, POLL_LIMIT_MAX)
 
 
 def _authorise(request: web.Request, names: frozenset[str]) -> Filter:

@@ -83,7 +83,7 @@ async def test_joining_at_any_moment_leaves_no_gap_and_repeats_nothing(
         after = Position(chance.randrange(feed.head + 1))
         wanted = Filter(kinds=frozenset(chance.sample(kinds, chance.randrange(3))))
         pipe = Pipe()
-        client = Listener(pipe, wanted, after, 1 << 20, Metrics(), lambda: True)
+        client: TransportClient = Listener(pipe, wanted, after, 1 << 20, Metrics(), lambda: True)
         broadcast.open(client)
         await client.catch_up(feed, broadcast)
         return client, pipe, after

@@ -54,7 +54,10 @@ def session_answer(state: Session, status: int = 200) -> web.Response:
     headers = {"ETag": f'"{revision}"', SESSION_POSITION: revision, "Content-Type": wire.JSON}
     if status == 201:
         headers["Location"] = f"/api/v1/sessions/{state.id}"
-    return web.Response(body=_rendered.body(state), status=status, headers=headers)
+        body = _encode(wire.session_view(state))  # most sessions are never read in this state
+    else:
+        body = _rendered.body(state)
+    return web.Response(body=body, status=status, headers=headers)
 
 
 def seen_position(request: web.Request) -> Position:

@@ -13,7 +13,7 @@ from sessions.dialects.notte import wire
 from sessions.dialects.reading import answer, session_of_kind
 from sessions.web.appkeys import CLOCK_US, SESSIONS
 from sessions.web.auth import authorised
-from sessions.web.bodies import decode
+from sessions.web.bodies import decode, read_body
 
 _any: Final = msgspec.json.Decoder(Any)
 
@@ -21,7 +21,7 @@ _any: Final = msgspec.json.Decoder(Any)
 async def start(request: web.Request) -> web.Response:
     """Start a session; it works without a body (section 2.4)."""
     who = authorised(request, "sessions:write")
-    raw = await request.read()
+    raw = await read_body(request)
     asked = wire.start(decode(raw, _any) if raw.strip() else None, request.query)
     command = wire.to_command(asked, who.actor)
     state, _ = await request.app[SESSIONS].create(ids.uuid7(), command, who)

@@ -20,7 +20,7 @@ from sessions.domain.commands import CreateSession, FireClocks
 from sessions.domain.rejections import Deleted, NotFound
 from sessions.failure import Failure
 from sessions.web.appkeys import FOLLOWER, LOG, SESSIONS, VIEWS
-from sessions.web.bodies import decode
+from sessions.web.bodies import decode, read_body
 
 _body: Final = msgspec.json.Decoder(wire.Body)
 _FRAGMENT: Final = re.compile(rf"[0-9a-f-]{{{wire.FRAGMENT_CHARS_MIN},{wire.TOKEN_CHARS - 1}}}")
@@ -29,7 +29,7 @@ _FRAGMENT: Final = re.compile(rf"[0-9a-f-]{{{wire.FRAGMENT_CHARS_MIN},{wire.TOKE
 async def create(request: web.Request) -> web.Response:
     """Make a session for the browser that asks (section 1.2)."""
     who = wave_caller(request, "sessions:write")
-    raw = await request.read()
+    raw = await read_body(request)
     body = wire.new_session(decode(raw, _body) if raw else None)
     agent = wire.agent_text(request.headers.get("User-Agent", ""))
     command = CreateSession(
