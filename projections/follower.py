@@ -82,6 +82,7 @@ class Follower:
             self.failure = error
             self._changed.set()
             self._tell()
+            await self._views.reclaim()
             await asyncio.sleep(RETRY_S)
         self._tell()
 

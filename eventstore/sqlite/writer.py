@@ -35,6 +35,7 @@ from eventstore.errors import (
     LogBusy,
     LogClosed,
     StorageError,
+    StorageFull,
 )
 from eventstore.merkle import Tree, frontier_positions, leaf_hash
 from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padded_size
@@ -175,6 +176,8 @@ class Writer:
             self.failure = storage_error(error)
             for pending in batch:
                 _fail(pending, storage_error(error))
+            if self._unchecked_bytes and isinstance(self.failure, StorageFull):
+                await self._checkpoint()  # the WAL may be what the disk is full of
             return
         if made.rows:
             self.failure = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -141,6 +142,11 @@ class Views:
         self.tenants.update(str(row[TENANT]) for row in rows.get(SESSION.prefix, ()))
         if tables == LIVE:
             self.checkpoint = checkpoint
+
+    async def reclaim(self) -> None:
+        """Give back the disk that the WAL takes, where that can be done."""
+        with contextlib.suppress(sqlite3.Error):
+            await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def make_next(self) -> None:
         """Make empty tables for a rebuild; those of one that did not end are dropped."""

@@ -31,7 +31,7 @@ LEAVES = [0, 30_000, 90_000, 300_000]
 
 @pytest.fixture
 def disk(tmp_path):
-    with small_disk(tmp_path / "data", "16m") as disk:
+    with small_disk(tmp_path / "data", "64m") as disk:
         yield disk
 
 
@@ -53,7 +53,7 @@ async def until(client, method, path, status, **more):
         found = await answer_of(client, method, path, **more)
         if found[0] == status:
             return found
-        assert time.monotonic() < give_up, found
+        assert time.monotonic() < give_up, str(found)
         await asyncio.sleep(0.05)
 
 
