@@ -28,6 +28,10 @@ EXIT_S_MAX = 2.0
 # Where the disk is when it is full: nothing left, or room for a few commits, or for the log only.
 LEAVES = [0, 30_000, 90_000, 300_000]
 
+pytestmark = pytest.mark.slow(
+    reason="fills real disks under load and waits for the service to notice"
+)
+
 
 @pytest.fixture
 def disk(tmp_path):

@@ -30,6 +30,8 @@ REBUILD_S_MAX = 30.0
 REBUILD_KILLS = 6
 SESSIONS = 6_000
 
+pytestmark = pytest.mark.slow(reason="starts the service on a dozen kinds of damage")
+
 
 def replayed(folder):
     """The log of `folder` folded from zero."""

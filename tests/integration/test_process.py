@@ -330,6 +330,7 @@ async def signalled(service, number, chance):
     assert code in (0, -number), service.stderr
 
 
+@pytest.mark.slow(reason="starts the service many times, to stop each at another moment")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_at_any_moment_of_the_start_ends_it(tmp_path, number):
     seed = random.randrange(1 << 32)
