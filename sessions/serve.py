@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import json
 import os
 import signal
 import sqlite3
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -115,14 +117,19 @@ async def _first_key(app: web.Application) -> None:
 
 def run(settings: Settings) -> int:
     """Run `serve` on the loop that the settings ask for."""
-    factory = None
-    if settings.uvloop:
-        import uvloop
-
-        factory = uvloop.new_event_loop
     try:
+        factory = _uvloop() if settings.uvloop else None
         settings.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ImportError) as error:
         return _refuse(error)
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(serve(settings))
+
+
+def _uvloop() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        module = importlib.import_module("uvloop")
+    except ImportError:
+        raise ImportError("uvloop is not installed: pip install 'sessiond[speed]'") from None
+    factory: Callable[[], asyncio.AbstractEventLoop] = module.new_event_loop
+    return factory

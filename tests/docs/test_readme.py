@@ -78,10 +78,12 @@ class Reader:
         return done.stdout
 
     def _localised(self, commands: str) -> str:
-        program = f"{sys.executable} -m sessions"
+        programs = {
+            "sessiond": f"PYTHONPATH={ROOT} {sys.executable} -m sessions",
+            "python": sys.executable,
+        }
         local = commands.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{self.port}")
-        local = local.replace(".venv/bin/sessiond", f"PYTHONPATH={ROOT} {program}")
-        return local.replace(".venv/bin/python", sys.executable)
+        return re.sub(r"\.venv/bin/(\w+)", lambda found: programs[found[1]], local)
 
     def close(self) -> None:
         if self.service is not None:
