@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from scripts.bench.table import page
+
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "scripts" / "bench" / "run.py"
 SECONDS_MAX = 240
@@ -49,6 +51,7 @@ def test_a_bench_ends_with_its_figures_as_json(name: str, tmp_path: Path) -> Non
     assert line.unit
     assert line.target
     assert len(line.rounds) == 1
+    assert f"\n| {name} | " in page(done.stdout.splitlines())
 
 
 def test_json_alone_and_a_name_that_is_none(tmp_path: Path) -> None:
