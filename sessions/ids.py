@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import uuid
@@ -29,6 +30,15 @@ _random: Final = _Random()
 def commit_id() -> bytes:
     """16 bytes that begin with the time: 8 bytes of nanoseconds, 8 random bytes."""
     return time.time_ns().to_bytes(8, "big") + _random.take(8)
+
+
+_process: Final = os.urandom(8).hex()
+_requests: Final = itertools.count(1)
+
+
+def request_id() -> str:
+    """Names a request of this process; no two are alike, also not after a restart."""
+    return f"{_process}{next(_requests):016x}"
 
 
 def uuid7() -> str:

@@ -118,8 +118,10 @@ class LineLogger(structlog.BoundLoggerBase):
             return
         if "exc_info" in fields:
             structlog.processors.format_exc_info(None, level, fields)
-        now_us = time.time_ns() // 1000
-        self._logger.take({"timestamp": now_us, "level": level, "event": event, **fields})
+        fields["event"] = event
+        fields["level"] = level
+        fields["timestamp"] = time.time_ns() // 1000
+        self._logger.take(fields)
 
 
 class LibraryLines(logging.Handler):

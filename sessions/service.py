@@ -27,6 +27,7 @@ from sessions.domain.rejections import (
     Deleted,
     IdempotencyKeyReused,
     NotFound,
+    Rejection,
     RevisionMismatch,
 )
 from sessions.waiters import Waiters
@@ -147,10 +148,28 @@ class Sessions:
         once: Once | None = None,
     ) -> Session:
         """The session after `command`; raises Rejection, also when it is not at `expected`."""
-        if once is not None:
+        if once is None:
+            return await self._change(session_id, command, who, expected, None)
+        earlier = await self._answered(once, who)
+        if earlier is not None:
+            return earlier
+        try:
+            return await self._change(session_id, command, who, expected, once)
+        except (Rejection, CommitIdReused):
+            # The same request, sent twice at once, may have been faster and changed what we see.
             earlier = await self._answered(once, who)
-            if earlier is not None:
-                return earlier
+            if earlier is None:
+                raise
+            return earlier
+
+    async def _change(
+        self,
+        session_id: str,
+        command: AnyCommand,
+        who: Caller,
+        expected: Position | None,
+        once: Once | None,
+    ) -> Session:
         stream = PREFIX + session_id
         for attempt in range(CONFLICT_RETRIES_MAX):
             state = await self._load(session_id, who, deleted=isinstance(command, Delete))
@@ -162,14 +181,15 @@ class Sessions:
             try:
                 await self._append_once(stream, state, facts, who, once)
                 return await self._state(stream)
-            except CommitIdReused:
-                once_answered = once and await self._answered(once, who)
-                assert once_answered
-                return once_answered
             except Conflict:
                 if attempt == CONFLICT_RETRIES_MAX - 1:
                     raise
         raise AssertionError("unreachable")
+
+    def at_hand(self, session_id: str, who: Caller) -> Session | None:
+        """The session as it is now, if it is in memory and may be seen; else ask `get`."""
+        state: Session | None = self._states.at_hand(PREFIX + session_id)
+        return None if state is None or state.deleted or not who.sees(state.tenant) else state
 
     async def get(self, session_id: str, who: Caller) -> Session:
         """The session as it is now; raises NotFound or Deleted."""

@@ -26,9 +26,8 @@ def authorised(request: web.Request, scope: Scope) -> Caller:
 def secret_of(request: web.Request) -> str:
     """The key in the headers of a request, or nothing."""
     header = request.headers.get("Authorization", "")
-    scheme, _, secret = header.partition(" ")
-    if scheme.lower() == "bearer":
-        return secret.strip()
+    if header[:7].lower() == "bearer ":
+        return header[7:].strip()
     return request.headers.get("X-API-Key", "")
 
 

@@ -43,46 +43,50 @@ class Edge:
                 yield web.RouteDef(
                     route.method, path, self._wrap(surface, label, route.handler), {}
                 )
-        yield web.RouteDef("*", "/{path:(?s:.*)}", self._unknown, {})
+        yield web.RouteDef("*", "/{path:(?s:.*)}", self._unknown(), {})
 
     def _wrap(self, surface: Surface, label: str, handler: Handler) -> Handler:
+        requests, log = self._requests, self._log
+
         async def edge(request: web.Request) -> web.StreamResponse:
-            return await self._pass(request, surface, label, handler)
+            began = time.perf_counter()
+            request[CORRELATION_ID] = correlation_id = _request_id(request)
+            code = ""
+            try:
+                response = await handler(request)
+            except Exception as error:  # noqa: BLE001 - here every error becomes an answer
+                failure = _failure(error)
+                code = failure.code
+                response = _refusal(surface, failure)
+            if not response.prepared:
+                response.headers[REQUEST_ID] = correlation_id
+            seconds = time.perf_counter() - began
+            requests.answered(label, response.status, seconds)
+            log.info(
+                "request.done",
+                route=label,
+                method=request.method,
+                path=request.path[:_PATH_CHARS_MAX],
+                status=response.status,
+                ms=round(seconds * 1000, 2),
+                actor=request.get(ACTOR, ""),
+                correlation_id=correlation_id,
+                code=code,
+            )
+            return response
 
         return edge
 
-    async def _unknown(self, request: web.Request) -> web.StreamResponse:
-        surface = self._surface_of(request.path)
-        return await self._pass(request, surface, f"{surface.name}.none", _no_route)
+    def _unknown(self) -> Handler:
+        nowhere = {
+            surface.name: self._wrap(surface, f"{surface.name}.none", _no_route)
+            for surface in self._surfaces
+        }
 
-    async def _pass(
-        self, request: web.Request, surface: Surface, label: str, handler: Handler
-    ) -> web.StreamResponse:
-        began = time.perf_counter()
-        correlation_id = _request_id(request)
-        request[CORRELATION_ID] = correlation_id
-        failure: Failure | None = None
-        try:
-            response = await handler(request)
-        except Exception as error:  # noqa: BLE001 - here every error becomes an answer
-            failure = _failure(error)
-            response = _refusal(surface, failure)
-        if not response.prepared:
-            response.headers[REQUEST_ID] = correlation_id
-        seconds = time.perf_counter() - began
-        self._requests.answered(label, response.status, seconds)
-        self._log.info(
-            "request.done",
-            route=label,
-            method=request.method,
-            path=request.path[:_PATH_CHARS_MAX],
-            status=response.status,
-            ms=round(seconds * 1000, 2),
-            actor=request.get(ACTOR, ""),
-            correlation_id=correlation_id,
-            code="" if failure is None else failure.code,
-        )
-        return response
+        async def unknown(request: web.Request) -> web.StreamResponse:
+            return await nowhere[self._surface_of(request.path).name](request)
+
+        return unknown
 
     def _surface_of(self, path: str) -> Surface:
         for surface in self._surfaces:
@@ -106,7 +110,7 @@ def _request_id(request: web.Request) -> str:
     given = request.headers.get(REQUEST_ID)
     if given is not None and _REQUEST_ID_OK.fullmatch(given):
         return given
-    return ids.commit_id().hex()
+    return ids.request_id()
 
 
 def _failure(error: Exception) -> Failure:

@@ -65,7 +65,8 @@ async def get(request: web.Request) -> web.Response:
     who = authorised(request, "sessions:read")
     seen_position(request)
     sessions = request.app[SESSIONS]
-    state = await sessions.get(request.match_info["id"], who)
+    session_id = request.match_info["id"]
+    state = sessions.at_hand(session_id, who) or await sessions.get(session_id, who)
     if request.query_string:
         wait = queries.wait_for(request, request.app[SETTINGS].wait_s_max)
         if wait is not None:
