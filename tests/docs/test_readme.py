@@ -6,18 +6,12 @@ output that was seen into the README.
 
 import os
 import re
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.reader import PORT, ROOT, Reader, free_port
+
 BLOCK = re.compile(r"<!-- (run|serve|output) -->\n```\w+\n(.*?)```", re.DOTALL)
-PORT = 8080
-START_S = 60
 
 VOLATILE = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UUID"),
@@ -34,72 +28,9 @@ def shape(text: str) -> str:
     return text.strip()
 
 
-class Reader:
-    """Somebody who follows the page: a shell that keeps its variables, and a service."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder = folder
-        self.port = port
-        self.service: subprocess.Popen[bytes] | None = None
-        self.environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
-
-    def serve(self, command: str) -> None:
-        self.close()
-        line = self._localised(command.strip()).replace(
-            "scripts/serve", f"exec {sys.executable} -m sessions serve --port {self.port}"
-        )
-        self.service = subprocess.Popen(
-            ["bash", "-c", line],
-            cwd=self.folder,
-            env={**self.environment, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + START_S
-        assert self.service.stdout is not None
-        for out in self.service.stdout:
-            assert time.monotonic() < deadline
-            if out.startswith(b"ready "):
-                return
-        pytest.fail("the service ended before it was ready")
-
-    def run(self, commands: str) -> str:
-        keep = f"\nexport -p > {self.folder}/.exports"
-        load = f"cd {self.folder}; [ -f .exports ] && . ./.exports\nset -e\n"
-        done = subprocess.run(
-            ["bash", "-c", load + self._localised(commands) + keep],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def _localised(self, commands: str) -> str:
-        programs = {
-            "sessiond": f"PYTHONPATH={ROOT} {sys.executable} -m sessions",
-            "python": sys.executable,
-        }
-        local = commands.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{self.port}")
-        return re.sub(r"\.venv/bin/(\w+)", lambda found: programs[found[1]], local)
-
-    def close(self) -> None:
-        if self.service is not None:
-            self.service.kill()  # where the page has not done so
-            self.service.wait()
-            assert self.service.stdout is not None
-            self.service.stdout.close()
-            self.service = None
-
-
 @pytest.fixture
 def reader(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    someone = Reader(tmp_path, port)
+    someone = Reader(tmp_path, free_port())
     yield someone
     someone.close()
 
