@@ -127,6 +127,8 @@ def check(wish: Append) -> None:
         raise ValueError(f"a commit id has {COMMIT_ID_BYTES} bytes")
     if not wish.events:
         raise ValueError("a commit has at least one event")
+    if not wish.actor or not wish.tenant:
+        raise ValueError("a commit names its actor and its tenant")
     words = (wish.stream, wish.actor, wish.tenant, wish.correlation_id, wish.traceparent)
     if not all(map(str.isascii, (*words, *wish.tags))):
         _encoder.encode(wish)  # text that came in as surrogates cannot go out as UTF-8

@@ -101,7 +101,8 @@ class Sessions:
     ) -> tuple[Session, bool]:
         """The new session, which now holds `claim`, and True; or its present holder and False."""
         facts = decide(command, None, self._clock_us())
-        while True:
+        stream = PREFIX + session_id
+        for _ in range(CONFLICT_RETRIES_MAX):
             generation = await self._last_generation(claim, who.tenant)
             if generation:
                 holder = await self._log.find(claim.commit_id(who.tenant, generation))
@@ -110,12 +111,12 @@ class Sessions:
                 if state is not None and not state.deleted and claim.held(state):
                     return state, False
             commit_id = claim.commit_id(who.tenant, generation + 1)
-            stream = PREFIX + session_id
             try:
                 await self._append(stream, None, facts, who, commit_id)
             except CommitIdReused:
                 continue  # another create was faster: look who holds the name now
             return await self._state(stream), True
+        raise Conflict(stream, START, START)
 
     async def _published(self, commit: Commit) -> Session | None:
         """The state of the commit's stream, which may be durable a moment before it is folded."""
