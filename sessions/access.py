@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Iterable
@@ -11,14 +12,17 @@ import msgspec
 from msgspec.structs import replace
 
 from eventstore.commit import START, Append, Position
+from eventstore.errors import Conflict
 from eventstore.ports import EventLog
 from projections.events import CODEC
 from projections.events.access import KeyIssued, KeyRevoked, Scope
 from projections.folds.access import PREFIX, Key
+from projections.states import States
 from sessions import ids
 from sessions.caller import DEFAULT_TENANT, Caller
 from sessions.domain.rejections import InvalidValue, NotFound
 
+CONFLICT_RETRIES_MAX: Final = 16
 SECRET_CHARS: Final = 40
 NAME_CHARS_MAX: Final = 200
 PREFIX_CHARS_MAX: Final = 16
@@ -35,8 +39,11 @@ class NewKey(msgspec.Struct, frozen=True):
 class Access:
     """The keys of the service; `admin_secret` opens everything and is never written anywhere."""
 
-    def __init__(self, log: EventLog, keys: Iterable[Key], admin_secret: str | None) -> None:
+    def __init__(
+        self, log: EventLog, states: States, keys: Iterable[Key], admin_secret: str | None
+    ) -> None:
         self._log = log
+        self._states = states
         self._keys = {key.id: key for key in keys}
         self._callers = {
             bytes.fromhex(key.digest): _caller(key)
@@ -83,12 +90,16 @@ class Access:
 
     async def revoke(self, who: Caller, key_id: str) -> Key:
         """The key, closed for good; raises NotFound."""
-        key = self._keys.get(key_id)
-        if key is None or not who.sees(key.tenant):
-            raise NotFound("There is no such key.")
-        if key.revoked_at is None:
-            # Whatever was said of the key meanwhile: to revoke it twice does no harm.
-            await self._append(who, key.tenant, key_id, KeyRevoked(), None)
+        for _ in range(CONFLICT_RETRIES_MAX):
+            key = self._keys.get(key_id)
+            if key is None or not who.sees(key.tenant):
+                raise NotFound("There is no such key.")
+            if key.revoked_at is not None:
+                return key
+            with contextlib.suppress(Conflict):
+                await self._append(who, key.tenant, key_id, KeyRevoked(), key.position)
+            # A key that is not in memory is folded when it is asked for, and then `notify` hears.
+            await self._states.get(PREFIX + key_id)
         return self._keys[key_id]
 
     async def _append(
@@ -97,7 +108,7 @@ class Access:
         tenant: str,
         key_id: str,
         fact: KeyIssued | KeyRevoked,
-        expected: Position | None,
+        expected: Position,
     ) -> None:
         wish = Append(
             stream=PREFIX + key_id,

@@ -115,7 +115,7 @@ async def _projections(
 ) -> tuple[Follower, Sessions]:
     follower = Follower(log, app[VIEWS])
     await follower.catch_up(_progress())
-    access = Access(log, await all_keys(app[VIEWS]), settings.admin_key)
+    access = Access(log, follower.states, await all_keys(app[VIEWS]), settings.admin_key)
     sessions = Sessions(log, app[FEED], follower, clock_us)
     follower.states.on_change[Key] = access.notify
     follower.states.on_change[Session] = sessions.waiters.notify
