@@ -102,5 +102,5 @@ class Catalog:
             before = page[-1].created
 
     async def _tenant(self, who: Caller) -> str | None:
-        await self._follower.reached(self._log.head().size)
+        await self._follower.reached(self._log.size)
         return None if who.admin else who.tenant

@@ -46,7 +46,7 @@ async def status(request: web.Request) -> web.Response:
 
 
 async def _newest_vm(request: web.Request, session_id: str) -> Vm | None:
-    await request.app[FOLLOWER].reached(request.app[LOG].head().size)
+    await request.app[FOLLOWER].reached(request.app[LOG].size)
     found = await list_vms(request.app[VIEWS], VmFilter(session=session_id), before=None, limit=1)
     return found[0] if found else None
 

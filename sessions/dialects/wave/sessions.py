@@ -85,7 +85,7 @@ async def _test_run(request: web.Request, token: str, who: Caller) -> Session:
 async def _found(request: web.Request, fragment: str, who: Caller) -> str:
     if not _FRAGMENT.fullmatch(fragment):
         raise NotFound
-    await request.app[FOLLOWER].reached(request.app[LOG].head().size)
+    await request.app[FOLLOWER].reached(request.app[LOG].size)
     tenant = None if who.admin else who.tenant
     found = await sessions_by_id_prefix(
         request.app[VIEWS], fragment, tenant=tenant, kind="test_run", limit=2
