@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
@@ -31,7 +32,7 @@ DRAIN_POLL_S: Final = 0.005
 DRAIN_S_MAX: Final = 30.0
 
 
-class TransportClient:
+class TransportClient(abc.ABC):
     """What websocket and server-sent events share; the subclasses say how frames look."""
 
     framing: Callable[[Recorded], bytes]
@@ -53,11 +54,13 @@ class TransportClient:
         self._buffer_bytes_max = buffer_bytes_max
         self._metrics = metrics
 
+    @abc.abstractmethod
     def _frame(self, frame: Frame, position: Position) -> bytes:
-        raise NotImplementedError
+        """A frame of the protocol as it goes out."""
 
+    @abc.abstractmethod
     def _goodbye(self, code: int, reason: str) -> bytes:
-        raise NotImplementedError
+        """What ends the stream."""
 
     @property
     def _full(self) -> bool:
