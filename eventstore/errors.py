@@ -10,7 +10,9 @@ EventStoreError
         StorageFull       no room on the disk; reads go on
         StorageUnavailable  the disk refuses writes; reads go on
     LogLocked             another process writes this folder
+    LogMissing            there is no log in the folder
     LogFormatError        the file is not a log of a format this code reads
+    BadCheckpoint         a head, its signature or a key is not what it should be
     UnknownEvent          an event type or version that no codec knows
     VaultError            the vault or a sealed value in it cannot be opened
 """
@@ -79,6 +81,14 @@ class LogLocked(EventStoreError):
 
 class LogFormatError(EventStoreError):
     """The file is not a log of a format this version reads."""
+
+
+class LogMissing(EventStoreError):
+    """There is no log here."""
+
+
+class BadCheckpoint(EventStoreError):
+    """The signed head cannot be trusted."""
 
 
 class UnknownEvent(EventStoreError):

@@ -53,3 +53,34 @@ PRAGMA wal_checkpoint(TRUNCATE)
 
 -- insert_commits --
 INSERT INTO commits (position, stream, previous, name, id, body, node)
+
+-- created_at --
+SELECT created_at FROM log WHERE id = 1
+
+-- rows --
+SELECT position, stream, previous, name, id, body, node FROM commits
+WHERE position > ? AND position <= ? ORDER BY position
+
+-- bodies --
+SELECT body FROM commits WHERE position > ? AND position <= ? ORDER BY position
+
+-- stream_bodies --
+SELECT body FROM commits
+WHERE stream = (SELECT position FROM commits WHERE name = ?) AND position > ? AND position <= ?
+ORDER BY previous
+
+-- row --
+SELECT position, stream, previous, name, id, body, node FROM commits WHERE position = ?
+
+-- position_at --
+-- Where the clock went backwards there may be several answers, and this is one of them.
+WITH RECURSIVE search (low, high) AS (
+    SELECT 0, coalesce(max(position), 0) FROM commits
+    UNION ALL
+    SELECT
+        iif(json_extract(CAST(body AS TEXT), '$.at') <= ?1, position, low),
+        iif(json_extract(CAST(body AS TEXT), '$.at') <= ?1, high, position - 1)
+    FROM search JOIN commits ON position = (low + high + 1) / 2
+    WHERE low < high
+)
+SELECT low FROM search WHERE low >= high

@@ -28,6 +28,8 @@ APPLICATION_ID: Final = 0x73657373  # "sess"
 FORMAT: Final = 1
 # A page of full commits is halved until it fits.
 PAGE_BYTES_MAX: Final = 64 << 20
+LOCK_TRIES: Final = 3
+LOCK_RETRY_S: Final = 0.01
 
 # performance.md section 6: FULL costs little once batched; one connection writes and checkpoints,
 # so that the WAL-reset bug of SQLite before 3.51.3 cannot strike.
@@ -45,13 +47,18 @@ PRAGMA busy_timeout = 0;
 def lock(folder: Path) -> IO[str]:
     """Hold the folder for this process until the file is closed; raises LogLocked."""
     handle = (folder / "lock").open("a+", encoding="ascii")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.seek(0)
-        owner = handle.read().strip() or "unknown"
-        handle.close()
-        raise LogLocked(f"{folder}, process {owner}") from None
+    for attempt in range(LOCK_TRIES):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if attempt + 1 < LOCK_TRIES:
+                time.sleep(LOCK_RETRY_S)  # a reader that looks whether the folder is held
+                continue
+            handle.seek(0)
+            owner = handle.read().strip() or "unknown"
+            handle.close()
+            raise LogLocked(f"{folder}, process {owner}") from None
     handle.truncate(0)
     handle.write(f"{os.getpid()}\n")
     handle.flush()
