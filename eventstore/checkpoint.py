@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -27,7 +29,11 @@ _ED25519: Final = b"\x01"
 _KEY_ID_BYTES: Final = 4
 _DASH: Final = "\u2014"
 _SIZE_DIGITS_MAX: Final = 19
-NOTE_CHARS_MAX: Final = 64 << 10
+# A note is UTF-8 without control characters; a surrogate is what could not be decoded.
+_FORBIDDEN: Final = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
+# Witnesses add their lines, of up to 7,000 characters each with keys to come.
+NOTE_CHARS_MAX: Final = 1 << 20
+SIGNATURES_MAX: Final = 100
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -65,22 +71,34 @@ class Verifier:
             raise BadCheckpoint("the public key does not belong to its id")
         return verifier
 
-    def open(self, note: str) -> Checkpoint:
-        """The checkpoint in `note`; raises BadCheckpoint unless this key signed all of it."""
-        body, separator, signatures = note.partition("\n\n")
-        if not separator or len(note) > NOTE_CHARS_MAX or not note.endswith("\n"):
-            raise BadCheckpoint("this is no signed note")
-        text = f"{body}\n"
-        for line in signatures[:-1].split("\n"):
-            dash, _, signed = line.partition(" ")
-            name, _, encoded = signed.partition(" ")
-            if dash != _DASH or not name or not encoded:
-                raise BadCheckpoint("a signature line of the note is malformed")
-            raw = _base64(encoded)
-            if name == self.name and raw[:_KEY_ID_BYTES] == self.key_id:
-                self._verify(raw[_KEY_ID_BYTES:], text)
-                return parse_checkpoint(text)
-        raise BadCheckpoint(f"no signature of it is by {self.name}+{self.key_id.hex()}")
+    def open(self, note: str, origin: str | None = None) -> Checkpoint:
+        """The checkpoint in `note`; raises BadCheckpoint unless this key signed all of it.
+
+        It must be of the log called `origin`, which is called like the key unless told otherwise.
+        """
+        checkpoint = parse_checkpoint(self.text(note))
+        expected = self.name if origin is None else origin
+        if checkpoint.origin != expected:
+            raise BadCheckpoint(f"it is of the log {checkpoint.origin}, not of {expected}")
+        return checkpoint
+
+    def text(self, note: str) -> str:
+        """What `note` says; raises BadCheckpoint unless this key signed it.
+
+        Signatures of other keys are ignored, as witnesses may add theirs; where this key signed
+        more than once, every one of its signatures must match.
+        """
+        text, lines = _split(note)
+        signatures = [
+            raw[_KEY_ID_BYTES:]
+            for name, raw in map(_signature, lines)
+            if name == self.name and raw[:_KEY_ID_BYTES] == self.key_id
+        ]
+        if not signatures:
+            raise BadCheckpoint(f"no signature of it is by {self.name}+{self.key_id.hex()}")
+        for signature in signatures:
+            self._verify(signature, text)
+        return text
 
     def _verify(self, signature: bytes, text: str) -> None:
         try:
@@ -97,9 +115,9 @@ class Signer:
         self._key = key
 
     @classmethod
-    def generate(cls, name: str) -> Signer:
-        """A new key."""
-        return cls(name, Ed25519PrivateKey.generate())
+    def from_seed(cls, name: str, seed: bytes) -> Signer:
+        """The key that 32 random bytes stand for."""
+        return cls(name, Ed25519PrivateKey.from_private_bytes(seed))
 
     @classmethod
     def parse(cls, text: str) -> Signer:
@@ -121,9 +139,12 @@ class Signer:
         name, key_id = self.verifier.name, self.verifier.key_id.hex()
         return f"PRIVATE+KEY+{name}+{key_id}+{base64.b64encode(_ED25519 + seed).decode()}\n"
 
-    def sign(self, size: int, root: bytes) -> str:
-        """The note that says so of the log named like this key."""
+    def sign(self, size: int, root: bytes, extensions: Sequence[str] = ()) -> str:
+        """The note that says so of the log named like this key, and what `extensions` say."""
+        if not all(line and line.isprintable() for line in extensions):
+            raise BadCheckpoint("an extension is one line of printable text")
         text = Checkpoint(self.verifier.name, size, root).text()
+        text += "".join(f"{line}\n" for line in extensions)
         signature = base64.b64encode(self.verifier.key_id + self._key.sign(text.encode())).decode()
         return f"{text}\n{_DASH} {self.verifier.name} {signature}\n"
 
@@ -143,8 +164,35 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(origin, int(size), raw)
 
 
+def _split(note: str) -> tuple[str, list[str]]:
+    """The text of a note and its signature lines."""
+    body, separator, signatures = note.rpartition("\n\n")
+    lines = signatures.split("\n")
+    if not separator or lines.pop() or not 0 < len(lines) <= SIGNATURES_MAX:
+        raise BadCheckpoint("this is no signed note")
+    if len(note) > NOTE_CHARS_MAX or _FORBIDDEN.search(note):
+        raise BadCheckpoint("this is no signed note: it is too long or holds control characters")
+    return f"{body}\n", lines
+
+
+def _signature(line: str) -> tuple[str, bytes]:
+    """The name in a signature line, and the key's id with the signature."""
+    dash, _, signed = line.partition(" ")
+    name, _, encoded = signed.partition(" ")
+    if dash != _DASH or not _is_name(name):
+        raise BadCheckpoint("a signature line of the note is malformed")
+    raw = _base64(encoded)
+    if len(raw) <= _KEY_ID_BYTES:
+        raise BadCheckpoint("a signature line of the note is malformed")
+    return name, raw
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and not any(c == "+" or c.isspace() for c in name)
+
+
 def _checked_name(name: str) -> str:
-    if not name or "+" in name or not name.isprintable() or any(map(str.isspace, name)):
+    if not _is_name(name) or _FORBIDDEN.search(name):
         raise BadCheckpoint("a key's name has neither white space nor a plus")
     return name
 

@@ -36,6 +36,9 @@ class Codec:
         upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
     ) -> None:
         self._upcasters = dict(upcasters or {})
+        self._steps: dict[str, int] = {}
+        for name, step in self._upcasters:
+            self._steps[name] = max(step, self._steps.get(name, 0))
         self._encoder = msgspec.json.Encoder()
         self._names: dict[type, tuple[str, int]] = {}
         self._decoders: dict[tuple[str, int], Callable[[msgspec.Raw], Any]] = {}
@@ -48,8 +51,7 @@ class Codec:
 
     def version(self, name: str) -> int:
         """Today's version of the type called `name`."""
-        steps = [n for (known, n) in self._upcasters if known == name]
-        return max(steps, default=FIRST_VERSION - 1) + 1
+        return self._steps.get(name, FIRST_VERSION - 1) + 1
 
     def encode(self, fact: Fact) -> Event:
         """The event that holds `fact` in today's shape; raises UnknownEvent."""

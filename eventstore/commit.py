@@ -103,7 +103,12 @@ def record(wish: Append, position: Position, previous: Position, at_us: int) -> 
         traceparent=wish.traceparent,
         events=wish.events,
     )
-    return Recorded(commit, _encoder.encode(commit))
+    return Recorded(commit, encode(commit))
+
+
+def encode(commit: Commit) -> bytes:
+    """The bytes that a log of today stores for `commit`; the same commit gives the same bytes."""
+    return _encoder.encode(commit)
 
 
 def restore(body: bytes) -> Recorded:

@@ -12,9 +12,15 @@ EventStoreError
     LogLocked             another process writes this folder
     LogMissing            there is no log in the folder
     LogFormatError        the file is not a log of a format this code reads
+    ArtifactTooLarge      a file is larger than the store takes
+    ArtifactGone          the bytes of a file are not there any more, or not those that came
+    EvidenceImpossible    a bundle of evidence cannot be made of what is there
+    LogContradicted       the log is not the one that its signed heads speak of
+    SigningKeyError       the key that signs the heads cannot be used
     BadCheckpoint         a head, its signature or a key is not what it should be
     UnknownEvent          an event type or version that no codec knows
     VaultError            the vault or a sealed value in it cannot be opened
+        SubjectErased     what was erased is never sealed again
 """
 
 from __future__ import annotations
@@ -87,6 +93,26 @@ class LogMissing(EventStoreError):
     """There is no log here."""
 
 
+class ArtifactTooLarge(EventStoreError):
+    """The artifact is larger than the store takes."""
+
+
+class ArtifactGone(EventStoreError):
+    """The bytes of the artifact were erased, or are not those that were stored."""
+
+
+class EvidenceImpossible(EventStoreError):
+    """The evidence cannot be made."""
+
+
+class LogContradicted(EventStoreError):
+    """The log is not the one that its signed heads speak of."""
+
+
+class SigningKeyError(EventStoreError):
+    """The key that signs the heads of the log cannot be used."""
+
+
 class BadCheckpoint(EventStoreError):
     """The signed head cannot be trusted."""
 
@@ -97,3 +123,7 @@ class UnknownEvent(EventStoreError):
 
 class VaultError(EventStoreError):
     """The vault or a sealed value in it cannot be opened."""
+
+
+class SubjectErased(VaultError):
+    """The subject was erased: it never gets a key again."""

@@ -10,25 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 HASH_BYTES: Final = 32
+LEAF: Final = b"\x00"
+NODE: Final = b"\x01"
+"""What is hashed before a leaf, and before the two halves of an inner node."""
 EMPTY_ROOT: Final = sha256(b"").digest()
 
 NodeAt = Callable[[int], bytes]
 """The stored hash at a position: the root of the largest perfect subtree that ends there."""
 LeafAt = Callable[[int], bytes]
 """The leaf hash at a position."""
+_Proof = TypeVar("_Proof")
+Prover = Callable[[NodeAt, LeafAt], _Proof]
+"""A proof, or a root, in want of the hashes that it is made of."""
 
 
 def leaf_hash(body: bytes) -> bytes:
     """The hash of a leaf (RFC 9162 section 2.1.1)."""
-    return sha256(b"\x00" + body).digest()
+    return sha256(LEAF + body).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash of an inner node (RFC 9162 section 2.1.1)."""
-    return sha256(b"\x01" + left + right).digest()
+    return sha256(NODE + left + right).digest()
 
 
 def frontier_positions(size: int) -> list[int]:
@@ -86,6 +92,30 @@ def subtree_root(begin: int, end: int, node_at: NodeAt, leaf_at: LeafAt) -> byte
     split = 1 << (size - 1).bit_length() - 1
     left = subtree_root(begin, begin + split, node_at, leaf_at)
     return node_hash(left, subtree_root(begin + split, end, node_at, leaf_at))
+
+
+def within(size: int, log_size: int) -> int:
+    """`size`; raises ValueError unless a log of `log_size` commits once had it."""
+    if not 0 <= size <= log_size:
+        raise ValueError(f"the log has {log_size} commits, not {size}")
+    return size
+
+
+def looked_up(prover: Prover[object]) -> tuple[set[int], set[int]]:
+    """The positions whose node and whose leaf `prover` asks for, so that one query finds all."""
+    nodes: set[int] = set()
+    leaves: set[int] = set()
+
+    def node_at(position: int) -> bytes:
+        nodes.add(position)
+        return EMPTY_ROOT
+
+    def leaf_at(position: int) -> bytes:
+        leaves.add(position)
+        return EMPTY_ROOT
+
+    prover(node_at, leaf_at)
+    return nodes, leaves
 
 
 def inclusion_proof(position: int, size: int, node_at: NodeAt, leaf_at: LeafAt) -> list[bytes]:

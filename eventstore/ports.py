@@ -47,6 +47,12 @@ class EventLog(Protocol):
         """Up to `limit` commits of one stream after `after`, in order."""
         ...
 
+    async def stream_commits(
+        self, stream: str, after: Position, until: Position, limit: int = 1000
+    ) -> list[Commit]:
+        """As `read_stream`, up to and with `until`, for who folds and does not need the bytes."""
+        ...
+
     async def find(self, commit_id: bytes) -> Commit | None:
         """The commit that was appended with `commit_id`."""
         ...
@@ -58,6 +64,22 @@ class EventLog(Protocol):
 
     def head(self) -> Head:
         """Size and root after the last durable commit."""
+        ...
+
+    async def position_at(self, at_us: int) -> Position:
+        """The last position at or before a time; START where the log begins later."""
+        ...
+
+    async def root_at(self, size: int) -> bytes:
+        """The root after the first `size` commits; raises ValueError beyond the log."""
+        ...
+
+    async def consistency(self, old: int, size: int) -> list[bytes]:
+        """That the log of `size` extends that of `old` (RFC 9162); raises ValueError."""
+        ...
+
+    async def inclusion(self, positions: Sequence[int], size: int) -> list[list[bytes]]:
+        """That each position is in the log of `size` (RFC 9162); raises ValueError."""
         ...
 
     @property

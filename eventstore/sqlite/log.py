@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 import aiosqlite
 
@@ -22,13 +22,38 @@ from eventstore.commit import (
     restore_array,
 )
 from eventstore.errors import StorageError
+from eventstore.merkle import (
+    EMPTY_ROOT,
+    LeafAt,
+    NodeAt,
+    Prover,
+    consistency_proof,
+    inclusion_proof,
+    subtree_root,
+    within,
+)
 from eventstore.ports import Head, Listener
-from eventstore.sqlite.storage import QUERIES, lock, open_reader, open_writer, scalar, storage_error
+from eventstore.sqlite.proofs import proved
+from eventstore.sqlite.storage import (
+    QUERIES,
+    lock,
+    open_error,
+    open_reader,
+    open_writer,
+    scalar,
+    storage_error,
+)
+from eventstore.sqlite.wal import settle_wal
 from eventstore.sqlite.writer import Writer
 
 FILE_NAME: Final = "log.db"
 READERS: Final = 2
 READ_MAX: Final = 10_000
+POSITION_MAX: Final = (1 << 63) - 1
+PROOFS_MAX: Final = 32
+"""How many proofs are computed in one go: of a million commits, they keep the loop for 5 ms."""
+
+_Proof = TypeVar("_Proof")
 
 
 class SqliteLog:
@@ -66,6 +91,7 @@ class SqliteLog:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock_file = lock(folder)
+            await asyncio.to_thread(settle_wal, folder / FILE_NAME)
             opened.append(await open_writer(folder / FILE_NAME))
             for _ in range(READERS):
                 opened.append(await open_reader(folder / FILE_NAME))  # noqa: PERF401 - one may fail
@@ -77,7 +103,7 @@ class SqliteLog:
             if lock_file is not None:
                 lock_file.close()
             if isinstance(error, sqlite3.Error | OSError):
-                raise storage_error(error) from error
+                raise open_error(folder / FILE_NAME, error) from error
             raise
         return log
 
@@ -115,7 +141,15 @@ class SqliteLog:
         self, stream: str, after: Position = START, limit: int = 1000
     ) -> list[Recorded]:
         """Up to `limit` commits of one stream after `after`, in order."""
-        return restore_array(await self._page("read_stream", (stream, after), min(limit, READ_MAX)))
+        wanted = (stream, after, POSITION_MAX)
+        return restore_array(await self._page("read_stream", wanted, min(limit, READ_MAX)))
+
+    async def stream_commits(
+        self, stream: str, after: Position, until: Position, limit: int = 1000
+    ) -> list[Commit]:
+        """As `read_stream`, up to and with `until`, for who folds and does not need the bytes."""
+        wanted = (stream, after, until)
+        return decode_array(await self._page("read_stream", wanted, min(limit, READ_MAX)))
 
     async def find(self, commit_id: bytes) -> Commit | None:
         """The commit that was appended with `commit_id`."""
@@ -133,6 +167,39 @@ class SqliteLog:
     def head(self) -> Head:
         """Size and root after the last durable commit."""
         return Head(self.epoch, self.size, self._writer.tree.root())
+
+    async def position_at(self, at_us: int) -> Position:
+        """The last position at or before a time; START where the log begins later."""
+        try:
+            found = await scalar(self._reader(), QUERIES["position_at"], (at_us,))
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
+        assert isinstance(found, int)
+        return min(Position(found), self.size)
+
+    async def root_at(self, size: int) -> bytes:
+        """The root after the first `size` commits; raises ValueError beyond the log."""
+        if within(size, self.size) in (START, self.size):
+            return self.head().root if size else EMPTY_ROOT
+        return await self._proved(lambda node, leaf: subtree_root(0, size, node, leaf))
+
+    async def consistency(self, old: int, size: int) -> list[bytes]:
+        """That the log of `size` extends that of `old` (RFC 9162); raises ValueError."""
+        within(size, self.size)
+        return await self._proved(lambda node, leaf: consistency_proof(old, size, node, leaf))
+
+    async def inclusion(self, positions: Sequence[int], size: int) -> list[list[bytes]]:
+        """That each position is in the log of `size` (RFC 9162); raises ValueError."""
+        within(size, self.size)
+        paths: list[list[bytes]] = []
+        for begin in range(0, len(positions), PROOFS_MAX):
+            some = positions[begin : begin + PROOFS_MAX]
+
+            def prove(node: NodeAt, leaf: LeafAt, some: Sequence[int] = some) -> list[list[bytes]]:
+                return [inclusion_proof(position, size, node, leaf) for position in some]
+
+            paths += await self._proved(prove)
+        return paths
 
     @property
     def failure(self) -> StorageError | None:
@@ -156,6 +223,12 @@ class SqliteLog:
     def _reader(self) -> aiosqlite.Connection:
         self._turn = (self._turn + 1) % len(self._readers)
         return self._readers[self._turn]
+
+    async def _proved(self, prover: Prover[_Proof]) -> _Proof:
+        try:
+            return await proved(self._reader(), prover)
+        except sqlite3.Error as error:
+            raise storage_error(error) from error
 
     async def _page(self, query: str, parameters: tuple[object, ...], limit: int) -> bytes:
         try:

@@ -10,6 +10,11 @@ INSERT INTO log (id, epoch, created_at) VALUES (1, ?, ?)
 -- nodes --
 SELECT node FROM commits WHERE position IN (SELECT value FROM json_each(?)) ORDER BY position
 
+-- hashes --
+-- A negative number asks for the leaf at that position, a positive one for the stored node.
+SELECT value, iif(value > 0, node, leaf_hash(body))
+FROM json_each(?) CROSS JOIN commits ON position = abs(value)
+
 -- stream_heads --
 SELECT
     first.name,
@@ -38,8 +43,8 @@ FROM (
     WHERE stream = (SELECT stream FROM named) AND position > ?2 AND previous >= (
         SELECT coalesce(max(before.previous), 0) FROM commits AS before
         WHERE before.stream = (SELECT stream FROM named) AND before.previous < ?2
-    )
-    ORDER BY previous LIMIT ?3
+    ) AND previous < ?3 AND position <= ?3
+    ORDER BY previous LIMIT ?4
 )
 
 -- find --
@@ -68,6 +73,21 @@ SELECT body FROM commits WHERE position > ? AND position <= ? ORDER BY position
 SELECT body FROM commits
 WHERE stream = (SELECT position FROM commits WHERE name = ?) AND position > ? AND position <= ?
 ORDER BY previous
+
+-- by_stream --
+-- All of a stream before any of the next: the index gives the order.
+SELECT stream, body FROM commits INDEXED BY commits_by_stream
+WHERE position <= ? ORDER BY stream, previous
+
+-- streams --
+SELECT stream FROM commits WHERE position > ? AND position <= ?
+
+-- commits_of --
+SELECT body FROM commits WHERE stream = ? AND position > ? AND position <= ? ORDER BY previous
+
+-- first_bodies --
+-- Of the streams whose names begin alike.
+SELECT body FROM commits WHERE name >= ? AND name < ? ORDER BY name
 
 -- row --
 SELECT position, stream, previous, name, id, body, node FROM commits WHERE position = ?

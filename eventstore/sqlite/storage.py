@@ -20,6 +20,7 @@ from eventstore.errors import (
     StorageFull,
     StorageUnavailable,
 )
+from eventstore.merkle import leaf_hash
 from eventstore.sqlite.named import named_queries, sql_text
 
 PACKAGE: Final = "eventstore.sqlite"
@@ -28,6 +29,7 @@ APPLICATION_ID: Final = 0x73657373  # "sess"
 FORMAT: Final = 1
 # A page of full commits is halved until it fits.
 PAGE_BYTES_MAX: Final = 64 << 20
+_DAMAGED: Final = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 LOCK_TRIES: Final = 3
 LOCK_RETRY_S: Final = 0.01
 
@@ -96,6 +98,7 @@ async def open_reader(path: Path) -> aiosqlite.Connection:
         factory=_BoundedConnection,
     )
     connection.text_factory = bytes  # bodies are decoded by msgspec, from bytes
+    await connection.create_function("leaf_hash", 1, leaf_hash, deterministic=True)
     await connection.executescript("PRAGMA query_only = 1; PRAGMA cache_size = -16384;")
     return connection
 
@@ -129,6 +132,13 @@ async def scalar(
     """The one value that a query gives, or None; one thread hop."""
     rows = list(await connection.execute_fetchall(sql, parameters))
     return rows[0][0] if rows else None
+
+
+def open_error(path: Path, error: sqlite3.Error | OSError) -> LogFormatError | StorageError:
+    """What an error says of the file that was to be opened, or else of its disk."""
+    if getattr(error, "sqlite_errorname", "").startswith(_DAMAGED):
+        return LogFormatError(f"{path}: {error}")
+    return storage_error(error)
 
 
 def storage_error(error: sqlite3.Error | OSError) -> StorageError:

@@ -34,6 +34,7 @@ from eventstore.errors import (
     Conflict,
     LogBusy,
     LogClosed,
+    LogFormatError,
     StorageError,
     StorageFull,
 )
@@ -91,7 +92,7 @@ class Writer:
         self.failure: StorageError | None = None
 
     async def load(self, wal_bytes: int = 0) -> None:
-        """Take up the tree where the file stands: log2(n) look-ups.
+        """Take up the tree where the file stands: log2(n) look-ups; raises LogFormatError.
 
         `wal_bytes` is what a crash left to be checkpointed.
         """
@@ -100,7 +101,10 @@ class Writer:
         assert isinstance(size, int)
         places = msgspec.json.encode(frontier_positions(size)).decode()
         nodes = await self._connection.execute_fetchall(QUERIES["nodes"], (places,))
-        self.tree = Tree(size, [node for (node,) in nodes])
+        try:
+            self.tree = Tree(size, [node for (node,) in nodes])
+        except ValueError:
+            raise LogFormatError(f"commits are missing before position {size}") from None
         self._in_step = True
 
     def submit(self, wish: Append) -> asyncio.Future[Commit]:

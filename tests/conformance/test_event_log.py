@@ -21,17 +21,24 @@ from tests.support.logs import (
     positions,
     wish,
 )
-from tests.support.trees import tree_hash
+from tests.support.trees import path, proof, tree_hash
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def log(request, tmp_path):
+async def timed(request, tmp_path):
+    """A log and the clock that it reads."""
+    clock = Clock()
     if request.param == "memory":
-        yield MemoryLog(Clock())
+        yield MemoryLog(clock), clock
         return
-    sqlite = await SqliteLog.open(tmp_path, clock_us=Clock())
-    yield sqlite
+    sqlite = await SqliteLog.open(tmp_path, clock_us=clock)
+    yield sqlite, clock
     await sqlite.close()
+
+
+@pytest.fixture
+def log(timed):
+    return timed[0]
 
 
 async def test_a_new_log_is_empty(log: AnyLog):
@@ -151,6 +158,18 @@ async def test_reading_a_stream_goes_on_after_any_position_of_the_log(log: AnyLo
     assert positions(await log.read_stream("b", Position(after), 2)) == everything[:2]
 
 
+async def test_the_commits_of_a_stream_end_at_a_position(log: AnyLog):
+    await filled(log, ["a", "b", "a", "b", "a", "a"])
+    own = [recorded.commit for recorded in await log.read_stream("a")]
+    for after in range(7):
+        for until in range(8):
+            expected = [one for one in own if after < one.position <= until]
+            window = Position(after), Position(until)
+            assert await log.stream_commits("a", *window) == expected
+            assert await log.stream_commits("a", *window, 2) == expected[:2]
+    assert await log.stream_commits("c", Position(0), Position(6)) == []
+
+
 async def test_a_stream_nobody_wrote_is_empty(log: AnyLog):
     await filled(log, ["a"])
     assert await log.read_stream("b") == []
@@ -175,6 +194,73 @@ async def test_the_root_is_the_merkle_tree_hash_of_the_bodies(log: AnyLog):
         await filled(log, [f"thing/{size % 3}"])
         bodies = [one.body for one in await log.read()]
         assert (log.head().size, log.head().root) == (size, tree_hash(bodies))
+
+
+SIZES = (1, 2, 3, 7, 8, 12, 21)
+SIZE_MAX = 21
+
+
+async def filled_bodies(log: AnyLog):
+    """The bodies of a log of SIZE_MAX commits."""
+    await filled(log, [f"thing/{number % 4}" for number in range(SIZE_MAX)])
+    return [one.body for one in await log.read()]
+
+
+async def test_a_past_root_is_the_tree_hash_of_the_commits_of_then(log: AnyLog):
+    bodies = await filled_bodies(log)
+    for size in range(SIZE_MAX + 1):
+        assert await log.root_at(size) == tree_hash(bodies[:size])
+    await filled(log, ["a"])
+    assert await log.root_at(SIZE_MAX) == tree_hash(bodies)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_proof_of_consistency_is_the_rfcs(log: AnyLog, size):
+    bodies = await filled_bodies(log)
+    for old in range(1, size + 1):
+        assert await log.consistency(old, size) == proof(old, bodies[:size])
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_proofs_of_inclusion_are_the_rfcs_in_the_order_asked(log: AnyLog, size):
+    bodies = await filled_bodies(log)
+    asked = [size, *range(1, size + 1)]
+    assert await log.inclusion(asked, size) == [path(p - 1, bodies[:size]) for p in asked]
+    assert await log.inclusion([], size) == []
+
+
+async def test_many_proofs_of_inclusion_come_in_one_answer(log: AnyLog):
+    bodies = await filled_bodies(log)
+    asked = list(range(1, SIZE_MAX + 1)) * 40
+    paths = {p: path(p - 1, bodies) for p in asked}
+    assert await log.inclusion(asked, SIZE_MAX) == [paths[p] for p in asked]
+
+
+@pytest.mark.parametrize("size", [SIZE_MAX + 1, -1, 1 << 70])
+async def test_there_is_no_root_or_proof_of_a_log_that_never_was(log: AnyLog, size):
+    await filled_bodies(log)
+    for asking in (log.root_at(size), log.consistency(1, size), log.inclusion([1], size)):
+        with pytest.raises(ValueError, match=f"{SIZE_MAX} commits"):
+            await asking
+
+
+@pytest.mark.parametrize("position", [0, -1, 6])
+async def test_there_is_no_proof_from_outside_the_log(log: AnyLog, position):
+    await filled_bodies(log)
+    for asking in (log.consistency(position, 5), log.inclusion([1, position], 5)):
+        with pytest.raises(ValueError, match=str(position)):
+            await asking
+
+
+async def test_a_time_stands_for_the_last_commit_until_then(timed):
+    log, clock = timed
+    assert await log.position_at(clock.now_us) == 0
+    began = clock.now_us
+    for step in (0, 10, 0, 5, 0):
+        clock.now_us += step
+        await log.append(wish("a"))
+    times = {-1: 0, 0: 1, 9: 1, 10: 3, 14: 3, 15: 5, 10**9: 5}
+    assert {after: await log.position_at(began + after) for after in times} == times
 
 
 async def test_the_epoch_stays(log: AnyLog):

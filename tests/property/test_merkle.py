@@ -13,6 +13,7 @@ from eventstore.merkle import (
     frontier_positions,
     inclusion_proof,
     leaf_hash,
+    looked_up,
     root_from_inclusion,
     subtree_root,
 )
@@ -134,6 +135,27 @@ def test_the_frontier_is_log2_positions_and_ends_at_the_size(size):
 def test_every_subtree_that_the_rfc_splits_off_is_found(size):
     root = subtree_root(0, size, STORED.node_at, STORED.leaf_at)
     assert root == ROOTS[size]
+
+
+@given(st.integers(1, 1 << 40))
+def test_a_past_root_needs_no_more_than_its_frontier(size):
+    nodes, leaves = looked_up(lambda node, leaf: subtree_root(0, size, node, leaf))
+    assert nodes | leaves == set(frontier_positions(size))
+
+
+@given(st.data())
+def test_a_proof_needs_few_look_ups_however_long_the_log(data):
+    size = data.draw(st.integers(1, 1 << 40))
+    position = data.draw(st.integers(1, size))
+    for proof_of in (inclusion_proof, consistency_proof):
+
+        def prover(node, leaf, proof_of=proof_of):
+            return proof_of(position, size, node, leaf)
+
+        nodes, leaves = looked_up(prover)
+        levels = size.bit_length()
+        assert len(nodes | leaves) <= levels**2
+        assert len(leaves) <= 2 * levels
 
 
 @pytest.mark.parametrize("size", SIZES)
