@@ -167,6 +167,10 @@ class States:
         for stream in list(itertools.islice(clean, len(self._hot) - self._hot_max)):
             del self._hot[stream]
 
+    def held(self) -> Iterable[Any]:
+        """The states in memory: all that changed, as long as none were taken."""
+        return self._hot.values()
+
     @property
     def changed(self) -> int:
         """How many states have changed since they were taken."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from eventstore.codec import Fact
-from eventstore.commit import Commit, Position
+from eventstore.commit import Commit
 from projections.events import CODEC
 from projections.folds import access, catalog, session, vm
 
@@ -36,7 +36,6 @@ def state_text(state: msgspec.Struct) -> str:
 
 
 def _session_row(state: session.Session) -> tuple[object, ...]:
-    words = " ".join((state.id, state.title, *state.labels, *_words(state.spec)))
     return (
         state.created,
         state.id,
@@ -48,9 +47,15 @@ def _session_row(state: session.Session) -> tuple[object, ...]:
         state.created_at,
         session.deadline(state),
         int(state.deleted),
-        words[:TEXT_CHARS_MAX].lower(),
+        session_text(state),
         state_text(state),
     )
+
+
+def session_text(state: session.Session) -> str:
+    """The words of a session that the text filter of lists looks into."""
+    words = " ".join((state.id, state.title, *state.labels, *_words(state.spec)))
+    return words[:TEXT_CHARS_MAX].lower()
 
 
 def _words(spec: dict[str, Any]) -> list[str]:
@@ -137,17 +142,4 @@ def fold(subject: Subject, state: Any, commit: Commit) -> Any:
     evolve, decode = subject.evolve, CODEC.decode
     for event in commit.events:
         state = evolve(state, decode(event), commit)
-    return state
-
-
-def replay(stream: str, commits: list[Commit], until: Position | None = None) -> Any:
-    """The state of a stream from its first commit up to and with `until`."""
-    subject = subject_of(stream)
-    state = None
-    if subject is None:
-        return state
-    for commit in commits:
-        if until is not None and commit.position > until:
-            break
-        state = fold(subject, state, commit)
     return state

@@ -6,6 +6,7 @@ from typing import Final
 
 from eventstore.codec import Codec
 from projections.events.access import KeyIssued, KeyRevoked
+from projections.events.artifact import ArtifactStored
 from projections.events.catalog import CatalogEntered
 from projections.events.request import RequestAnswered
 from projections.events.session import (
@@ -14,10 +15,12 @@ from projections.events.session import (
     SessionConfigured,
     SessionCreated,
     SessionDeleted,
+    SessionErased,
     SessionExtended,
     SessionLabelled,
     SessionStatusChanged,
 )
+from projections.events.upcasts import UPCASTERS
 from projections.events.vm import (
     ExecutionFinished,
     ExecutionStarted,
@@ -40,7 +43,9 @@ VOCABULARY: Final = (
     SessionActive,
     SessionExtended,
     SessionDeleted,
+    SessionErased,
     MessageAdded,
+    ArtifactStored,
     RequestAnswered,
     VmRequested,
     VmStarted,
@@ -58,4 +63,4 @@ VOCABULARY: Final = (
     CatalogEntered,
 )
 
-CODEC: Final = Codec(VOCABULARY)
+CODEC: Final = Codec(VOCABULARY, UPCASTERS)

@@ -15,7 +15,10 @@ from projections.events.status import Dialect, Kind, Reason, Status
 
 
 class SessionCreated(Fact, frozen=True, kw_only=True):
-    """A session exists. `spec` is what its dialect was asked for, in the dialect's own words."""
+    """A session exists. `spec` is what its dialect was asked for, in the dialect's own words.
+
+    `secrets` are sealed texts by name, and are nowhere else (version 1 had them in `spec`).
+    """
 
     NAME: ClassVar = "session.created"
 
@@ -30,6 +33,7 @@ class SessionCreated(Fact, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     metadata: dict[str, Any] = {}
     spec: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
     reason: Reason = "requested"
 
 
@@ -87,8 +91,19 @@ class SessionDeleted(Fact, frozen=True, kw_only=True):
     reason: Reason
 
 
+class SessionErased(Fact, frozen=True, kw_only=True):
+    """The key of the session is destroyed: what was sealed with it cannot be read any more."""
+
+    NAME: ClassVar = "session.erased"
+
+    reason: Reason = "requested"
+
+
 class MessageAdded(Fact, frozen=True, kw_only=True):
-    """Someone said something in the session."""
+    """Someone said something in the session.
+
+    Of a sensitive message `content` and `data` are empty; `sealed` holds both.
+    """
 
     NAME: ClassVar = "message.added"
 
@@ -97,3 +112,4 @@ class MessageAdded(Fact, frozen=True, kw_only=True):
     content: str
     type: str = ""
     data: dict[str, Any] = {}
+    sealed: str = ""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from eventstore.codec import Fact
 from eventstore.commit import Commit, Position
+from projections.events.artifact import ArtifactStored
 from projections.events.request import RequestAnswered
 from projections.events.session import (
     MessageAdded,
@@ -19,6 +20,7 @@ from projections.events.session import (
     SessionConfigured,
     SessionCreated,
     SessionDeleted,
+    SessionErased,
     SessionExtended,
     SessionLabelled,
     SessionStatusChanged,
@@ -26,7 +28,7 @@ from projections.events.session import (
 from projections.events.status import ENDED, Dialect, Kind, Reason, Status
 
 PREFIX: Final = "session/"
-VERSION: Final = 1
+VERSION: Final = 2
 SECOND_US: Final = 1_000_000
 
 
@@ -34,7 +36,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     """A session as of `position`; instants in microseconds since the epoch, durations in seconds.
 
     `created` and `position` are the positions of its first and last commit, `status_position` that
-    of the commit that gave it its status.
+    of the commit that gave it its status. `secrets` are sealed texts by name, noise once `erased`.
     """
 
     id: str
@@ -61,8 +63,12 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     labels: tuple[str, ...] = ()
     metadata: dict[str, Any] = {}
     spec: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
     messages: int = 0
+    artifacts: int = 0
+    artifact_bytes: int = 0
     deleted: bool = False
+    erased: bool = False
 
     @property
     def ended(self) -> bool:
@@ -158,6 +164,7 @@ def _created(fact: SessionCreated, commit: Commit) -> Session:
         labels=fact.labels,
         metadata=fact.metadata,
         spec=fact.spec,
+        secrets=fact.secrets,
     )
 
 
@@ -225,8 +232,23 @@ def _said(state: Session, _: MessageAdded, commit: Commit) -> Session:
     )
 
 
+def _stored(state: Session, fact: ArtifactStored, commit: Commit) -> Session:
+    return replace(
+        state,
+        artifacts=state.artifacts + 1,
+        artifact_bytes=state.artifact_bytes + fact.size,
+        position=commit.position,
+        updated_at=commit.at,
+        active_at=max(state.active_at, commit.at),
+    )
+
+
 def _deleted(state: Session, _: SessionDeleted, commit: Commit) -> Session:
     return replace(state, deleted=True, position=commit.position, updated_at=commit.at)
+
+
+def _erased(state: Session, _: SessionErased, commit: Commit) -> Session:
+    return replace(state, erased=True, position=commit.position, updated_at=commit.at)
 
 
 def _answered(state: Session, _: RequestAnswered, commit: Commit) -> Session:
@@ -245,6 +267,8 @@ _STEPS: Final[dict[type, Callable[[Session, Any, Commit], Session]]] = {
     SessionActive: _active,
     SessionExtended: _extended,
     SessionDeleted: _deleted,
+    SessionErased: _erased,
     MessageAdded: _said,
+    ArtifactStored: _stored,
     RequestAnswered: _answered,
 }

@@ -17,6 +17,7 @@ from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padd
 from eventstore.sqlite.named import named_queries, sql_text
 from eventstore.sqlite.storage import storage_error
 from eventstore.sqlite.transaction import Statement, TransactionConnection, transact
+from projections.cache_file import Stale, discard, worthless
 from projections.subjects import SESSION, SUBJECTS, VIEWS_VERSION, Subject
 
 PACKAGE: Final = "projections.views"
@@ -34,8 +35,6 @@ PRAGMA synchronous = NORMAL;
 PRAGMA cache_size = -65536;
 PRAGMA wal_autocheckpoint = 4000;
 """
-
-_NOT_OURS: Final = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_ERROR", "SQLITE_IOERR_SHORT_READ")
 
 Labels = Mapping[Position, tuple[str, Sequence[str]]]
 """By the `created` of a session: its tenant and all its labels."""
@@ -62,11 +61,10 @@ class Views:
         try:
             try:
                 return await cls._open(path, epoch, head)
-            except (_Stale, sqlite3.DatabaseError) as error:
-                if not _worthless(error):
+            except (Stale, sqlite3.DatabaseError) as error:
+                if not worthless(error):
                     raise
-                for suffix in ("", "-wal", "-shm"):
-                    path.with_name(path.name + suffix).unlink(missing_ok=True)
+                discard(path)
                 return await cls._open(path, epoch, head)
         except sqlite3.Error as error:
             raise storage_error(error) from error
@@ -74,7 +72,7 @@ class Views:
     @classmethod
     async def _open(cls, path: Path, epoch: str, head: Position | None) -> Views:
         if path.exists() and not os.access(path, os.W_OK):
-            raise _Stale
+            raise Stale
         writer = await aiosqlite.connect(
             path, isolation_level=None, cached_statements=128, factory=TransactionConnection
         )
@@ -105,12 +103,12 @@ class Views:
             await self._writer.execute_fetchall(QUERIES["start_checkpoint"], start)
         rows = list(await self._writer.execute_fetchall(QUERIES["checkpoint"]))
         if not rows or rows[0][:2] != (epoch, VIEWS_VERSION):
-            raise _Stale
+            raise Stale
         self.checkpoint, self._generation = Position(rows[0][2]), rows[0][3]
         found = await self._writer.execute_fetchall(QUERIES["tenants"])
         self.tenants = {tenant for (tenant,) in found}
         if head is not None and self.checkpoint > head:
-            raise _Stale
+            raise Stale
         # A rebuild that did not end left its tables.
         await self._writer.executescript(f"BEGIN IMMEDIATE; {_drop_next()} COMMIT;")
 
@@ -187,16 +185,6 @@ class Views:
     def _reader(self) -> aiosqlite.Connection:
         self._turn = (self._turn + 1) % len(self._readers)
         return self._readers[self._turn]
-
-
-class _Stale(Exception):
-    """The file belongs to another log, another version or another user."""
-
-
-def _worthless(error: Exception) -> bool:
-    """True if the file is not what it should be; a disk that refuses says nothing of the file."""
-    name: str = getattr(error, "sqlite_errorname", "")
-    return isinstance(error, _Stale) or name.startswith(_NOT_OURS)
 
 
 def _drop_next() -> str:

@@ -1,0 +1,270 @@
+"""The log in words: one sentence for each event, whatever the event is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from eventstore.commit import Event
+from eventstore.errors import UnknownEvent
+from projections.events import CODEC
+from projections.events.access import KeyIssued, KeyRevoked
+from projections.events.artifact import ArtifactStored
+from projections.events.catalog import CatalogEntered
+from projections.events.request import RequestAnswered
+from projections.events.session import (
+    MessageAdded,
+    SessionActive,
+    SessionConfigured,
+    SessionCreated,
+    SessionDeleted,
+    SessionErased,
+    SessionExtended,
+    SessionLabelled,
+    SessionStatusChanged,
+)
+from projections.events.status import Kind
+from projections.events.vm import (
+    ExecutionFinished,
+    ExecutionStarted,
+    VmLost,
+    VmReady,
+    VmRequested,
+    VmResized,
+    VmResumed,
+    VmSnapshotted,
+    VmStarted,
+    VmStopped,
+    VmSuspended,
+)
+from projections.wording import HIDDEN, duration, items, pairs, plain, quoted, seconds, time_text
+
+_MS_US: Final = 1_000
+FINGERPRINT_CHARS: Final = 12
+_KINDS: Final[dict[Kind, str]] = {
+    "test_run": "a test run",
+    "browser": "a browser session",
+    "evaluation": "an evaluation",
+    "agent": "an agent session",
+    "vm": "a machine session",
+}
+
+
+class Known(msgspec.Struct, frozen=True, gc=False):
+    """What earlier events of a stream said that a later sentence refers to; UNSET is unknown."""
+
+    idle_timeout_s: int | UnsetType | None = UNSET
+    max_duration_s: int | UnsetType = UNSET
+    memory_mb: int | UnsetType = UNSET
+
+
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """One event in words; `known` goes into the telling of the stream's next event."""
+
+    words: str
+    reason: str
+    known: Known
+
+
+NOTHING: Final = Known()
+
+
+def tell(event: Event, known: Known = NOTHING) -> Told:
+    """What happened; an event that this version does not know is told as such."""
+    name = f"{plain(event.type)} version {event.v}"
+    try:
+        fact = CODEC.decode(event)
+    except UnknownEvent:
+        return Told(f"{name}, which this version does not know: {_data(event)}", "", known)
+    except (msgspec.MsgspecError, ValueError, LookupError, TypeError, RecursionError):
+        return Told(f"{name} with data that do not fit it: {_data(event)}", "", known)
+    sentence = SENTENCES.get(type(fact), _unworded)
+    return Told(sentence(fact, known), getattr(fact, "reason", ""), _learnt(fact, known))
+
+
+def _data(event: Event) -> str:
+    return plain(bytes(event.data).decode(errors="replace"))
+
+
+def _unworded(fact: Any, _: Known) -> str:
+    return f"{fact.NAME}: {pairs(msgspec.structs.asdict(fact))}"
+
+
+def _learnt(fact: Any, known: Known) -> Known:
+    """`known` with the lengths and sizes that the fact says."""
+    said = {
+        name: value
+        for name in Known.__struct_fields__
+        if (value := getattr(fact, name, UNSET)) is not UNSET
+    }
+    return replace(known, **said) if said else known
+
+
+def _created(fact: SessionCreated, _: Known) -> str:
+    words = f"created as {_KINDS[fact.kind]}"
+    words += f" {quoted(fact.title)}, {fact.status}" if fact.title else f", {fact.status}"
+    if fact.dialect != "native":
+        words += f", through {fact.dialect}"
+    words += f"; at most {seconds(fact.max_duration_s)}"
+    if fact.idle_timeout_s is not None:
+        words += f", idle time-out {seconds(fact.idle_timeout_s)}"
+    if fact.expires_at is not None:
+        words += f", expires {time_text(fact.expires_at)}"
+    if fact.labels:
+        words += f"; labels {items(fact.labels)}"
+    words += _contents(fact)
+    if fact.secrets:
+        words += f"; sealed secrets {items(fact.secrets)}"
+    return words + ("" if fact.reason == "requested" else f": {fact.reason}")
+
+
+def _configured(fact: SessionConfigured, _: Known) -> str:
+    title = "" if fact.title is UNSET else f"; title is now {quoted(fact.title)}"
+    return "changed" + title + _contents(fact)
+
+
+def _contents(fact: SessionCreated | SessionConfigured) -> str:
+    words = ""
+    for name, values in (("spec", fact.spec), ("metadata", fact.metadata)):
+        if values:
+            words += f"; {name} {pairs(values)}"
+        elif values is not UNSET and isinstance(fact, SessionConfigured):
+            words += f"; {name} is now empty"
+    return words
+
+
+def _labelled(fact: SessionLabelled, _: Known) -> str:
+    return f"labels are now {items(fact.labels)}" if fact.labels else "labels were taken off"
+
+
+def _status_changed(fact: SessionStatusChanged, _: Known) -> str:
+    return f"went from {fact.was} to {fact.to}: {_why(fact.reason, fact.detail)}"
+
+
+def _why(reason: str, detail: str) -> str:
+    return f"{reason}, {quoted(detail)}" if detail else reason
+
+
+def _active(fact: SessionActive, _: Known) -> str:
+    return f"was used, last at {time_text(fact.at)}"
+
+
+def _extended(fact: SessionExtended, known: Known) -> str:
+    changes = []
+    if fact.idle_timeout_s is not UNSET:
+        was = "" if known.idle_timeout_s is UNSET else f" from {seconds(known.idle_timeout_s)}"
+        changes.append(f"idle time-out changed{was} to {seconds(fact.idle_timeout_s)}")
+    if fact.max_duration_s is not UNSET:
+        was = "" if known.max_duration_s is UNSET else f" from {seconds(known.max_duration_s)}"
+        changes.append(f"longest duration changed{was} to {seconds(fact.max_duration_s)}")
+    return "; ".join(changes) or "clocks confirmed as they are"
+
+
+def _deleted(fact: SessionDeleted, _: Known) -> str:
+    return f"deleted: {fact.reason}"
+
+
+def _erased(fact: SessionErased, _: Known) -> str:
+    return f"erased, its key destroyed: {fact.reason}"
+
+
+def _said(fact: MessageAdded, _: Known) -> str:
+    kind = f" [{plain(fact.type, 40)}]" if fact.type else ""
+    data = f"; with {pairs(fact.data)}" if fact.data else ""
+    content = HIDDEN if fact.sealed else quoted(fact.content)
+    return f"said ({fact.role}){kind}: {content}{data}"
+
+
+def _stored(fact: ArtifactStored, _: Known) -> str:
+    kind, digest = plain(fact.media_type, 80), plain(fact.sha256[:FINGERPRINT_CHARS])
+    return f"artifact {quoted(fact.name)} stored: {fact.size} bytes of {kind}, {digest}"
+
+
+def _answered(fact: RequestAnswered, _: Known) -> str:
+    return f"answered a request that is done once, {plain(fact.fingerprint[:FINGERPRINT_CHARS])}"
+
+
+def _vm_requested(fact: VmRequested, _: Known) -> str:
+    words = f"machine requested for session {plain(fact.session, 64)}: {fact.vcpu_count} CPU, "
+    words += f"{fact.memory_mb} MB, at most {seconds(fact.lifetime_s)}"
+    if fact.snapshot:
+        words += f", from snapshot {quoted(fact.snapshot)}"
+    return words if fact.generation == 1 else f"{words}, start number {fact.generation}"
+
+
+def _vm_started(fact: VmStarted, _: Known) -> str:
+    how = f" with {quoted(fact.acceleration)}" if fact.acceleration else ""
+    return f"machine's process started{how}"
+
+
+def _vm_ready(fact: VmReady, _: Known) -> str:
+    return f"machine ready after {duration(fact.boot_ms * _MS_US)}"
+
+
+def _vm_resized(fact: VmResized, known: Known) -> str:
+    was = "" if known.memory_mb is UNSET else f" from {known.memory_mb} MB"
+    return f"machine's memory changed{was} to {fact.memory_mb} MB"
+
+
+def _vm_stopped(fact: VmStopped, _: Known) -> str:
+    code = "" if fact.exit_code is None else f" with exit code {fact.exit_code}"
+    return f"machine stopped{code}: {fact.reason}"
+
+
+def _vm_lost(fact: VmLost, _: Known) -> str:
+    return f"machine lost: {_why(fact.reason, fact.detail)}"
+
+
+def _execution_started(fact: ExecutionStarted, _: Known) -> str:
+    return f"execution {quoted(fact.id, 64)} began, {plain(fact.language, 40)}"
+
+
+def _execution_finished(fact: ExecutionFinished, _: Known) -> str:
+    how = "was cut off" if fact.exit_code is None else f"ended with exit code {fact.exit_code}"
+    took = duration(fact.duration_ms * _MS_US)
+    return f"execution {quoted(fact.id, 64)} {how} after {took}: {fact.reason}"
+
+
+def _key_issued(fact: KeyIssued, _: Known) -> str:
+    scopes = ", ".join(fact.scopes) or "no scopes"
+    return f"key {quoted(fact.name)} issued for tenant {quoted(fact.tenant)}: {scopes}"
+
+
+def _entered(fact: CatalogEntered, _: Known) -> str:
+    parent = f" of {quoted(fact.parent, 64)}" if fact.parent else ""
+    data = f": {pairs(fact.data)}" if fact.data else ""
+    return f"entered as {quoted(fact.type, 40)}{parent}{data}"
+
+
+SENTENCES: Final[dict[type, Callable[[Any, Known], str]]] = {
+    SessionCreated: _created,
+    SessionConfigured: _configured,
+    SessionLabelled: _labelled,
+    SessionStatusChanged: _status_changed,
+    SessionActive: _active,
+    SessionExtended: _extended,
+    SessionDeleted: _deleted,
+    SessionErased: _erased,
+    MessageAdded: _said,
+    ArtifactStored: _stored,
+    RequestAnswered: _answered,
+    VmRequested: _vm_requested,
+    VmStarted: _vm_started,
+    VmReady: _vm_ready,
+    VmResized: _vm_resized,
+    VmSuspended: lambda fact, _: f"machine suspended: {fact.reason}",
+    VmResumed: lambda *_: "machine goes on",
+    VmSnapshotted: lambda fact, _: f"machine copied into snapshot {quoted(fact.snapshot)}",
+    VmStopped: _vm_stopped,
+    VmLost: _vm_lost,
+    ExecutionStarted: _execution_started,
+    ExecutionFinished: _execution_finished,
+    KeyIssued: _key_issued,
+    KeyRevoked: lambda *_: "key closed for good",
+    CatalogEntered: _entered,
+}
+"""Every fact of the vocabulary has its sentence here."""

@@ -1,0 +1,249 @@
+"""What the next golden log tells: every fact of the vocabulary, every field of it once at least.
+
+Only the newest vocabulary can be written; what older ones wrote is in their golden logs. Whoever
+adds a fact or a field adds it here, and runs `python -m tests.golden.write` for the next release.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.codec import Fact
+from projections.events.access import KeyIssued, KeyRevoked
+from projections.events.artifact import ArtifactStored
+from projections.events.catalog import CatalogEntered
+from projections.events.request import RequestAnswered
+from projections.events.session import (
+    MessageAdded,
+    SessionActive,
+    SessionConfigured,
+    SessionCreated,
+    SessionDeleted,
+    SessionErased,
+    SessionExtended,
+    SessionLabelled,
+    SessionStatusChanged,
+)
+from projections.events.vm import (
+    ExecutionFinished,
+    ExecutionStarted,
+    VmLost,
+    VmReady,
+    VmRequested,
+    VmResized,
+    VmResumed,
+    VmSnapshotted,
+    VmStarted,
+    VmStopped,
+    VmSuspended,
+)
+
+DEVIN = "session/0198c0de-0000-7000-8000-000000000001"
+INSTAVM = "session/0198c0de-0000-7000-8000-000000000002"
+NATIVE = "session/0198c0de-0000-7000-8000-000000000003"
+BROWSER = "session/0198c0de-0000-7000-8000-000000000004"
+FIRST_VM = "vm/0198c0de-0000-7000-8000-000000000005"
+SECOND_VM = "vm/0198c0de-0000-7000-8000-000000000006"
+KEY = "key/0198c0de-0000-7000-8000-000000000007"
+PRODUCT = "catalog/prod_1"
+CASE = "catalog/case_1"
+
+# Sealed with keys that are known, so that every later vault must open them.
+TOKEN = "sealed:v1:hCgiUG2fdrP2LbpG7IHfexMNqH47J+PfItVxSgIqHFeVJkxB0PPY"
+USER = "sealed:v1:BR4eLsv/mmbM8SHwDjimlmb/Voz1Eed74u/jQYe4"
+URL = "sealed:v1:YXo2b+QKf0MvHmxsETo29SgRS6r+XMXY+fBcCxfqOP8gNyvsU1JbZ5YcefsX4A=="
+EMPTY = "sealed:v1:7q25Y8RZ/nO/yLpobWCi9rWqelkXXPS2I3zhnQ=="
+WORDS = (
+    "sealed:v1:Md6SS0hr/RLUG2hRt+AT7gU2IziA0392WR9M20WksIjBMth8n0mmMIsIEuj+DRNX"
+    "MsyjGLVDylIyqrY6IcdT6xHFmhbYFeetKni9TR7q/w=="
+)
+PASSWORD = "sealed:v1:j2uGsqYE8MTYT7lU/fo4gAp1nkIr17PXZbC8k1uLLNRuTo0="
+VAULT_TEXTS: dict[str, dict[str, Any]] = {
+    DEVIN: {
+        "key": "e064f2cbed2e650882ed6220733135c6eebea52dcea922797d0f5f1ec7960924",
+        "texts": {TOKEN: "ghp_example", USER: "me"},
+    },
+    INSTAVM: {
+        "key": "2efb1756730cb88fd476eb1174851725471f520dc93ff7f03a70f2f1b4e4aa44",
+        "texts": {URL: "postgres://example", EMPTY: ""},
+    },
+    NATIVE: {
+        "key": "a9e539a87702e83235bc4b3bb5b30c1e7916e3ece5f2fc4b860631f179272eaa",
+        "texts": {
+            WORDS: '{"content":"the code is 4711","data":{"seen":true}}',
+            PASSWORD: "hunter2",
+        },
+    },
+}
+
+CI: dict[str, Any] = {"actor": "key:ci", "tenant": "lab"}
+TRACED: dict[str, Any] = {
+    **CI,
+    "correlation_id": "req-1",
+    "causation": 3,
+    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+}
+SERVICE: dict[str, Any] = {"actor": "service", "tenant": "lab"}
+
+DAY_S = 86_400
+STORY: tuple[tuple[str, dict[str, Any], tuple[Fact, ...]], ...] = (
+    (
+        DEVIN,
+        CI,
+        (
+            SessionCreated(
+                kind="agent",
+                dialect="devin",
+                owner="key:ci",
+                status="queued",
+                max_duration_s=7 * DAY_S,
+                title="Fix the build",
+                labels=("ci", "größe"),
+                spec={
+                    "prompt": "Fix the build",
+                    "snapshot_id": None,
+                    "unlisted": True,
+                    "idempotent": None,
+                    "max_acu_limit": 5,
+                    "secret_ids": [],
+                    "knowledge_ids": None,
+                    "playbook_id": "playbook-1",
+                    "structured_output_schema": {"type": "object"},
+                    "session_secrets": [
+                        {"key": "TOKEN", "sensitive": True},
+                        {"key": "USER", "sensitive": False},
+                    ],
+                },
+                secrets={"TOKEN": TOKEN, "USER": USER},
+            ),
+        ),
+    ),
+    (
+        INSTAVM,
+        CI,
+        (
+            SessionCreated(
+                kind="vm",
+                dialect="instavm",
+                owner="key:ci",
+                status="queued",
+                max_duration_s=7 * DAY_S,
+                metadata={"team": "a", "n": 1.5, "nested": {"x": [1, None, True]}},
+                spec={"vm_lifetime_seconds": 300, "memory_mb": None, "vcpu_count": 2},
+                secrets={"DATABASE_URL": URL, "EMPTY": EMPTY},
+            ),
+        ),
+    ),
+    (
+        NATIVE,
+        TRACED,
+        (
+            SessionCreated(
+                kind="evaluation",
+                dialect="native",
+                owner="key:ci",
+                status="pending",
+                max_duration_s=DAY_S,
+                idle_timeout_s=3600,
+                expires_at=1_767_398_400_000_000,
+                title="Nightly “run”",
+                labels=("a",),
+                metadata={"build": 17},
+                spec={"env": {"A": TOKEN}, "text": TOKEN},
+                secrets={"PASSWORD": PASSWORD},
+                reason="requested",
+            ),
+            RequestAnswered(fingerprint="5f" * 32),
+        ),
+    ),
+    (NATIVE, CI, (SessionConfigured(title="Weekly", metadata={"build": 18}, spec={"text": "x"}),)),
+    (NATIVE, CI, (SessionLabelled(labels=("b", "c")),)),
+    (NATIVE, CI, (SessionStatusChanged(was="pending", to="running", reason="requested"),)),
+    (NATIVE, CI, (SessionActive(at=1_767_225_980_000_000),)),
+    (NATIVE, CI, (SessionExtended(idle_timeout_s=None, max_duration_s=2 * DAY_S),)),
+    (
+        NATIVE,
+        CI,
+        (
+            MessageAdded(id="m-1", role="user", content="hello\nthere", type="text", data={"k": 1}),
+            MessageAdded(id="m-2", role="agent", content="", sealed=WORDS),
+        ),
+    ),
+    (
+        NATIVE,
+        CI,
+        (ArtifactStored(name="report.html", sha256="3c" * 32, size=1234, media_type="text/html"),),
+    ),
+    (
+        NATIVE,
+        CI,
+        (
+            SessionStatusChanged(
+                was="running", to="failed", reason="client_error", detail="no DISPLAY"
+            ),
+            SessionDeleted(reason="deleted"),
+        ),
+    ),
+    (NATIVE, SERVICE, (SessionErased(reason="limit_reached"),)),
+    (
+        BROWSER,
+        CI,
+        (
+            SessionCreated(
+                kind="browser",
+                dialect="notte",
+                owner="key:ci",
+                status="completed",
+                max_duration_s=900,
+                spec={"headless": True},
+                reason="finished",
+            ),
+        ),
+    ),
+    (
+        FIRST_VM,
+        SERVICE,
+        (
+            VmRequested(
+                session=INSTAVM.removeprefix("session/"),
+                vcpu_count=2,
+                memory_mb=512,
+                lifetime_s=300,
+                snapshot="base",
+                generation=2,
+            ),
+        ),
+    ),
+    (FIRST_VM, SERVICE, (VmStarted(acceleration="kvm"), VmReady(boot_ms=812))),
+    (FIRST_VM, SERVICE, (ExecutionStarted(id="x-1", language="python"),)),
+    (
+        FIRST_VM,
+        SERVICE,
+        (ExecutionFinished(id="x-1", exit_code=None, duration_ms=5, reason="runtime_failed"),),
+    ),
+    (FIRST_VM, SERVICE, (VmResized(memory_mb=1024), VmSnapshotted(snapshot="after"))),
+    (FIRST_VM, SERVICE, (VmSuspended(reason="idle_timeout"),)),
+    (FIRST_VM, SERVICE, (VmResumed(), VmStopped(reason="finished", exit_code=0))),
+    (
+        SECOND_VM,
+        SERVICE,
+        (VmRequested(session="s", vcpu_count=1, memory_mb=128, lifetime_s=60), VmStarted()),
+    ),
+    (SECOND_VM, SERVICE, (VmLost(reason="runtime_lost", detail="the process is gone"),)),
+    (
+        KEY,
+        SERVICE,
+        (
+            KeyIssued(
+                name="ci",
+                digest="9a" * 32,
+                prefix="sdk_",
+                tenant="lab",
+                scopes=("sessions:read", "sessions:write"),
+            ),
+        ),
+    ),
+    (KEY, SERVICE, (KeyRevoked(),)),
+    (PRODUCT, CI, (CatalogEntered(type="product"),)),
+    (CASE, CI, (CatalogEntered(type="test_case", parent="prod_1", data={"name": "one"}),)),
+)
