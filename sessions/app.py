@@ -10,38 +10,58 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import structlog
 from aiohttp import web
 
+from eventstore.artifacts import ArtifactStore
 from eventstore.commit import Recorded
+from eventstore.errors import EventStoreError
 from eventstore.feed import Feed
+from eventstore.heads import KEY_FILE, HeadFolder, check_log_is_there
+from eventstore.sqlite.log import FILE_NAME as LOG_FILE
 from eventstore.sqlite.log import SqliteLog
 from eventstore.vault import Vault
 from projections.folds.access import Key
 from projections.folds.session import Session
 from projections.follower import Follower
+from projections.history import History
 from projections.rebuilding import Rebuilding
+from projections.snapshots import Snapshots
+from projections.snapshotting import FOLD_MAX, Snapshotting
 from projections.views.lists import all_keys
 from projections.views.store import Views
 from sessions.access import Access
+from sessions.artifacts import Artifacts
 from sessions.catalog import Catalog
 from sessions.clocks import Clocks
+from sessions.erasure import Erasures
+from sessions.evidence import Evidence
+from sessions.heads import Heads
 from sessions.metrics import Metrics
 from sessions.observe.broadcast import Broadcast
 from sessions.observe.protocol import CLOSE_GOING_AWAY
+from sessions.past import Past
 from sessions.service import Sessions
 from sessions.settings import Settings
 from sessions.surfaces import SURFACES
+from sessions.verifying import Verifying
 from sessions.web.appkeys import (
     ACCESS,
+    ARTIFACTS,
     BROADCAST,
     CATALOG,
     CLOCK_US,
+    ERASURES,
+    EVIDENCE,
     FEED,
     FOLLOWER,
+    HEADS,
     LOG,
     METRICS,
+    PAST,
     REBUILDING,
     SESSIONS,
     SETTINGS,
+    SNAPSHOTS,
     VAULT,
+    VERIFYING,
     VIEWS,
     VITAL,
 )
@@ -84,11 +104,17 @@ async def open_service(
 ) -> AsyncIterator[None]:
     """Everything behind the handlers, from the log up."""
     async with contextlib.AsyncExitStack() as stack:
+        key, folder = settings.folder / KEY_FILE, HeadFolder(settings.heads_folder)
+        await asyncio.to_thread(check_log_is_there, settings.folder / LOG_FILE, key, folder)
         log = await SqliteLog.open(
             settings.folder, clock_us=clock_us, queue_max=settings.append_queue_max
         )
+        heads = _heads(log, folder, settings, app[METRICS])
+        stack.push_async_callback(heads.finish)  # when the log has drained
         stack.push_async_callback(log.close)
+        await heads.start(key)
         app[LOG] = log
+        app[HEADS] = heads
         app[FEED] = Feed(log)
         app[VAULT] = await Vault.open(settings.folder)
         stack.push_async_callback(app[VAULT].close)
@@ -96,18 +122,32 @@ async def open_service(
         stack.push_async_callback(app[VIEWS].close)
         follower, sessions = await _projections(app, log, settings, clock_us)
         stack.push_async_callback(follower.close)
+        await _files(app, settings, clock_us)
+        snapshotting = await _past(app, log, settings)
+        stack.push_async_callback(app[SNAPSHOTS].close)
         app[REBUILDING] = Rebuilding(follower)
         stack.push_async_callback(app[REBUILDING].stop)
+        app[VERIFYING] = Verifying(settings.folder, settings.heads_folder, heads.vkey)
+        stack.push_async_callback(app[VERIFYING].stop)
         broadcast = Broadcast(log, app[METRICS], settings.heartbeat_s)
         app[BROADCAST] = broadcast
         tasks = [
             asyncio.create_task(broadcast.run(), name="broadcast"),
+            asyncio.create_task(heads.run(), name="heads"),
             asyncio.create_task(follower.run(), name="follower"),
+            asyncio.create_task(app[ERASURES].run(), name="erasures"),
             asyncio.create_task(Clocks(app[VIEWS], sessions, clock_us).run(), name="clocks"),
         ]
         app[VITAL] = [log.task, *tasks]
+        # A cache that fails leaves the past slower, and the service as it is.
+        tasks.append(asyncio.create_task(snapshotting.run(), name="snapshots"))
         stack.push_async_callback(_cancel, tasks)
         yield
+
+
+def _heads(log: SqliteLog, folder: HeadFolder, settings: Settings, metrics: Metrics) -> Heads:
+    every, interval_s = settings.heads_every, settings.heads_interval_s
+    return Heads(log, folder, metrics, every=every, interval_s=interval_s)
 
 
 async def _projections(
@@ -116,13 +156,42 @@ async def _projections(
     follower = Follower(log, app[VIEWS])
     await follower.catch_up(_progress())
     access = Access(log, follower.states, await all_keys(app[VIEWS]), settings.admin_key)
-    sessions = Sessions(log, app[FEED], follower, clock_us)
+    sessions = Sessions(log, app[FEED], follower, app[VAULT], clock_us)
     follower.states.on_change[Key] = access.notify
     follower.states.on_change[Session] = sessions.waiters.notify
     app[FOLLOWER], app[ACCESS], app[SESSIONS] = follower, access, sessions
     app[CATALOG] = Catalog(log, follower, app[VIEWS])
     log.listen(_count(app[METRICS]))
     return follower, sessions
+
+
+async def _past(app: web.Application, log: SqliteLog, settings: Settings) -> Snapshotting:
+    app[SNAPSHOTS] = snapshots = Snapshots(settings.folder, log.epoch)
+    app[PAST] = Past(log, History(log, snapshots, fold_max=FOLD_MAX))
+    snapshotting = Snapshotting(
+        log, snapshots, lambda error: _log.warning("snapshots.failed", error=str(error))
+    )
+    await snapshotting.open()
+    return snapshotting
+
+
+async def _files(app: web.Application, settings: Settings, clock_us: Callable[[], int]) -> None:
+    store = ArtifactStore(settings.folder)
+    artifacts = Artifacts(store, app[SESSIONS], clock_us, settings.artifact_bytes_max)
+    # What a disk refuses now may be done at the next start: reads go on.
+    with contextlib.suppress(EventStoreError):
+        await artifacts.clear_up()
+    app[ARTIFACTS] = artifacts
+    app[EVIDENCE] = Evidence(app[LOG], app[HEADS], app[SESSIONS], app[FOLLOWER], app[VIEWS], store)
+    app[ERASURES] = await _erasures(app)
+
+
+async def _erasures(app: web.Application) -> Erasures:
+    erasures = Erasures(app[SESSIONS], app[VAULT], app[ARTIFACTS].remove)
+    # What a disk refuses now is tried again later: reads go on.
+    with contextlib.suppress(EventStoreError):
+        await erasures.finish()
+    return erasures
 
 
 def _count(metrics: Metrics) -> Callable[[Sequence[Recorded]], None]:

@@ -1,4 +1,4 @@
-"""The command line: `sessiond serve` and `sessiond keys create|list|revoke`."""
+"""The command line: `sessiond serve`, `sessiond keys create|list|revoke`, `sessiond erase`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import msgspec
 
 from projections.events.access import Scope
 from sessions import logging, serve, settings
-from sessions.keys_command import KeysError, Operation, run_keys
+from sessions.erase_command import run_erase
+from sessions.folder_command import CommandError
+from sessions.keys_command import Operation, run_keys
 
 EXIT_USAGE: Final = 2
 
@@ -30,11 +32,14 @@ def run(arguments: Sequence[str]) -> int:
         data = options.pop("data")
         chosen = settings.load({"data": data})
         logging.configure("warning", chosen.log_format)
-        answer = asyncio.run(run_keys(chosen.folder, Operation(operation, options)))
+        if command == "erase":
+            answer = asyncio.run(run_erase(chosen, options["session"]))
+        else:
+            answer = asyncio.run(run_keys(chosen, Operation(operation, options)))
     except settings.SettingsError as error:
         print(f"sessiond: {error}", file=sys.stderr)
         return EXIT_USAGE
-    except KeysError as error:
+    except CommandError as error:
         print(f"sessiond: {error}", file=sys.stderr)
         return 1
     print(msgspec.json.format(msgspec.json.encode(answer)).decode())
@@ -56,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     operations.add_parser("list", help="list all keys, without their secrets")
     revoke = operations.add_parser("revoke", help="close a key for good")
     revoke.add_argument("id", help="the id of the key, as `list` shows it")
-    for each in operations.choices.values():
+    erase = commands.add_parser("erase", help="destroy the secrets of a session, for good")
+    erase.add_argument("session", help="the id of the session")
+    for each in (*operations.choices.values(), erase):
         each.add_argument("--data", help="the data folder")
     return parser
 

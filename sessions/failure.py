@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from eventstore import errors as store
+from projections.history import TooFar
 from sessions.domain import rejections as domain
 
 
@@ -72,17 +73,27 @@ def failure_of(error: Exception) -> Failure | None:
             return Failure(422, error.code, error.detail, fields=(field,))
         case domain.Rejection():
             return Failure(_STATUS[type(error)], error.code, error.detail)
+        case store.SubjectErased():
+            return Failure(410, domain.Deleted.code, "The session was erased.")
         case store.Conflict():
             detail = "Others keep changing this at the same moment; try again."
             return Failure(409, "conflict", detail, headers=RETRY_AFTER)
         case store.CommitTooLarge():
             return Failure(413, "too_large", "The request holds more than one commit may.")
+        case store.ArtifactTooLarge():
+            return Failure(413, "too_large", "The file is larger than the service takes.")
+        case store.ArtifactGone():
+            detail = "The bytes of the artifact were erased, or the disk has lost them."
+            return Failure(410, "artifact_gone", detail)
         case store.StorageFull():
             detail = "The disk of the service is full; nothing was changed. Reads go on."
             return Failure(507, "storage_full", detail)
         case store.StorageError():
             detail = "The disk of the service refuses writes; nothing was changed. Reads go on."
             return Failure(503, "storage_unavailable", detail, headers=RETRY_AFTER)
+        case TooFar():
+            detail = "That far back is not at hand yet; try again later, or ask for one session."
+            return Failure(503, "unavailable", detail, headers={"Retry-After": "10"})
         case store.LogBusy() | store.LogClosed():
             detail = "The service cannot take this now; try again."
             return Failure(503, "unavailable", detail, headers=RETRY_AFTER)

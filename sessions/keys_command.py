@@ -1,26 +1,20 @@
-"""`sessiond keys`: through the running service if there is one, else on the log itself."""
+"""`sessiond keys`: what it asks of a running service, and what it does without one."""
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import aiohttp
 import msgspec
+from aiohttp import web
 
-from eventstore.errors import EventStoreError
-from sessions.app import make_app, open_service, wall_clock_us
+from sessions import folder_command
 from sessions.caller import DEFAULT_TENANT, SERVICE
-from sessions.control import SOCKET_NAME, running
 from sessions.dialects.native import wire
-from sessions.domain.rejections import Rejection
+from sessions.folder_command import Request
 from sessions.settings import Settings
 from sessions.web.appkeys import ACCESS
 
-
-class KeysError(Exception):
-    """The keys could not be read or changed."""
+PATH: Final = "/api/v1/keys"
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -30,47 +24,24 @@ class Operation(msgspec.Struct, frozen=True):
     options: dict[str, Any]
 
 
-async def run_keys(folder: Path, operation: Operation) -> Any:
-    """What the native API answers to the operation; raises KeysError."""
-    if not folder.is_dir():
-        raise KeysError(f"{folder} is no data folder: start the service once, or name another")
+async def run_keys(settings: Settings, operation: Operation) -> Any:
+    """What the native API answers to the operation; raises CommandError."""
     options = {name: value for name, value in operation.options.items() if value is not None}
-    if running(folder):
-        return await _by_service(folder, operation.name, options)
-    return await _by_log(folder, operation.name, options)
+    requests = {
+        "create": Request("POST", PATH, options),
+        "list": Request("GET", PATH),
+        "revoke": Request("DELETE", f"{PATH}/{options.get('id')}"),
+    }
 
+    async def offline(app: web.Application) -> Any:
+        access = app[ACCESS]
+        if operation.name == "create":
+            return await _create(access, options)
+        if operation.name == "revoke":
+            return wire.key_view(await access.revoke(SERVICE, options["id"]))
+        return wire.KeyList(items=[wire.key_view(key) for key in access.keys(SERVICE)])
 
-async def _by_service(folder: Path, name: str, options: dict[str, Any]) -> Any:
-    methods = {"create": "POST", "list": "GET", "revoke": "DELETE"}
-    path = f"/api/v1/keys/{options['id']}" if name == "revoke" else "/api/v1/keys"
-    # A socket's path may be 107 bytes long; its name in the folder is always short enough.
-    with contextlib.chdir(folder):
-        connector = aiohttp.UnixConnector(SOCKET_NAME)
-        async with (
-            aiohttp.ClientSession("http://sessiond", connector=connector) as client,
-            client.request(
-                methods[name], path, json=options if name == "create" else None
-            ) as answer,
-        ):
-            body = await answer.json(content_type=None)
-            if not answer.ok:
-                raise KeysError(body["detail"])
-            return body
-
-
-async def _by_log(folder: Path, name: str, options: dict[str, Any]) -> Any:
-    settings = Settings(data=str(folder))
-    app = make_app(settings)
-    try:
-        async with open_service(app, settings, wall_clock_us):
-            access = app[ACCESS]
-            if name == "create":
-                return await _create(access, options)
-            if name == "revoke":
-                return wire.key_view(await access.revoke(SERVICE, options["id"]))
-            return wire.KeyList(items=[wire.key_view(key) for key in access.keys(SERVICE)])
-    except (EventStoreError, Rejection) as error:
-        raise KeysError(str(error)) from None
+    return await folder_command.run(settings, requests[operation.name], offline)
 
 
 async def _create(access: Any, options: dict[str, Any]) -> wire.IssuedKey:

@@ -81,6 +81,12 @@ class Metrics:
         self.view_lag = Gauge(
             "sessiond_view_lag_commits", "How far the views are behind.", registry=registry
         )
+        self.head_position = Gauge(
+            "sessiond_head_position", "Size of the newest head in its folder.", registry=registry
+        )
+        self.head_failures = Counter(
+            "sessiond_head_failures", "Heads that their folder refused.", registry=registry
+        )
 
     def text(self) -> bytes:
         """Everything in the Prometheus text format."""

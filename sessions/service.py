@@ -13,15 +13,16 @@ from eventstore.commit import START, Append, Commit, Position
 from eventstore.errors import CommitIdReused, Conflict
 from eventstore.feed import Feed
 from eventstore.ports import EventLog
+from eventstore.vault import Vault
 from projections.events import CODEC
 from projections.events.request import RequestAnswered
 from projections.folds import session as session_fold
 from projections.folds.session import PREFIX, Session
 from projections.follower import Follower
-from projections.subjects import replay
+from projections.history import state_of
 from sessions import ids
 from sessions.caller import Caller
-from sessions.domain.commands import AnyCommand, CreateSession, Delete, Touch
+from sessions.domain.commands import AnyCommand, CreateSession, Delete, Erase, Touch
 from sessions.domain.decide import decide
 from sessions.domain.rejections import (
     Deleted,
@@ -41,10 +42,14 @@ ClockUs = Callable[[], int]
 
 
 class Once(msgspec.Struct, frozen=True):
-    """A request that must not happen twice: `key` names it, `fingerprint` is what it asks."""
+    """A request that must not happen twice: `key` names it, `fingerprint` is what it asks.
+
+    Of a `sensitive` one the log gets a fingerprint that is worth nothing without the vault.
+    """
 
     key: str
     fingerprint: str
+    sensitive: bool = False
 
     def commit_id(self, tenant: str) -> bytes:
         """The id of the commit that answers it; the log takes each id once."""
@@ -70,9 +75,12 @@ class Claim(msgspec.Struct, frozen=True):
 class Sessions:
     """Every change to a session goes through here, whichever dialect asks for it."""
 
-    def __init__(self, log: EventLog, feed: Feed, follower: Follower, clock_us: ClockUs) -> None:
+    def __init__(
+        self, log: EventLog, feed: Feed, follower: Follower, vault: Vault, clock_us: ClockUs
+    ) -> None:
         self.waiters = Waiters()
         self._log = log
+        self._vault = vault
         self._feed = feed
         self._states = follower.states
         self._clock_us = clock_us
@@ -82,7 +90,7 @@ class Sessions:
     ) -> tuple[Session, bool]:
         """The new session and True, or the one that `once` made before and False."""
         if once is not None:
-            earlier = await self._answered(once, who)
+            earlier = await self.answered(once, who)
             if earlier is not None:
                 return earlier, False
         facts = decide(command, None, self._clock_us())
@@ -91,7 +99,7 @@ class Sessions:
             await self._append_once(stream, None, facts, who, once)
         except CommitIdReused:
             assert once is not None
-            earlier = await self._answered(once, who)
+            earlier = await self.answered(once, who)
             assert earlier is not None
             return earlier, False
         return await self._state(stream), True
@@ -151,14 +159,14 @@ class Sessions:
         """The session after `command`; raises Rejection, also when it is not at `expected`."""
         if once is None:
             return await self._change(session_id, command, who, expected, None)
-        earlier = await self._answered(once, who)
+        earlier = await self.answered(once, who)
         if earlier is not None:
             return earlier
         try:
             return await self._change(session_id, command, who, expected, once)
         except (Rejection, CommitIdReused):
             # The same request, sent twice at once, may have been faster and changed what we see.
-            earlier = await self._answered(once, who)
+            earlier = await self.answered(once, who)
             if earlier is None:
                 raise
             return earlier
@@ -173,7 +181,7 @@ class Sessions:
     ) -> Session:
         stream = PREFIX + session_id
         for attempt in range(CONFLICT_RETRIES_MAX):
-            state = await self._load(session_id, who, deleted=isinstance(command, Delete))
+            state = await self._load(session_id, who, deleted=isinstance(command, Delete | Erase))
             if expected is not None and expected != state.position:
                 raise RevisionMismatch(state.position)
             facts = decide(command, state, self._clock_us())
@@ -196,6 +204,10 @@ class Sessions:
         """The session as it is now; raises NotFound or Deleted."""
         return await self._load(session_id, who)
 
+    async def find(self, session_id: str, who: Caller) -> Session:
+        """The session as it is now, also a deleted one; raises NotFound."""
+        return await self._load(session_id, who, deleted=True)
+
     async def touch(self, session_id: str, who: Caller) -> Session:
         """Note a use of the session; uses shortly after one another are one fact in the log."""
         state = await self._load(session_id, who)
@@ -212,19 +224,6 @@ class Sessions:
         await self._load(session_id, who, deleted=True)
         page = await self._log.read_stream(PREFIX + session_id, after, limit)
         return [recorded.commit for recorded in page]
-
-    async def as_of(self, session_id: str, position: Position) -> Session | None:
-        """The session as it was right after `position`."""
-        stream = PREFIX + session_id
-        commits: list[Commit] = []
-        after = START
-        while page := await self._log.read_stream(stream, after, STREAM_PAGE):
-            commits.extend(recorded.commit for recorded in page)
-            after = commits[-1].position
-            if after >= position:
-                break
-        state: Session | None = replay(stream, commits, position)
-        return state
 
     async def _load(self, session_id: str, who: Caller, *, deleted: bool = False) -> Session:
         stream = PREFIX + session_id
@@ -250,7 +249,10 @@ class Sessions:
         if once is None:
             await self._append(stream, state, facts, who, ids.commit_id())
         else:
-            facts = (*facts, RequestAnswered(fingerprint=once.fingerprint))
+            fingerprint = await self._fingerprint(once, stream)
+            if fingerprint is None:
+                raise Deleted  # erased since the request was sealed
+            facts = (*facts, RequestAnswered(fingerprint=fingerprint))
             await self._append(stream, state, facts, who, once.commit_id(who.tenant))
 
     async def _append(
@@ -275,12 +277,29 @@ class Sessions:
         )
         await self._log.append(wish)
 
-    async def _answered(self, once: Once, who: Caller) -> Session | None:
+    async def _fingerprint(self, once: Once, stream: str) -> str | None:
+        """What the log of `stream` may know of the request; None if its key is gone."""
+        if not once.sensitive:
+            return once.fingerprint
+        return await self._vault.fingerprint(stream, once.fingerprint)
+
+    async def answered(self, once: Once, who: Caller) -> Session | None:
+        """The session as `once` left it, None if the request is new.
+
+        Raises IdempotencyKeyReused if it was another request, and Deleted if nobody can tell any
+        more, because the session was erased.
+        """
         commit = await self._log.find(once.commit_id(who.tenant))
         if commit is None:
             return None
+        fingerprint = await self._fingerprint(once, commit.stream)
+        if fingerprint is None:
+            state = await self._published(commit)
+            if state is not None and state.erased:
+                raise Deleted
         for event in commit.events:
             fact = CODEC.decode(event)
-            if isinstance(fact, RequestAnswered) and fact.fingerprint == once.fingerprint:
-                return await self.as_of(commit.stream.removeprefix(PREFIX), commit.position)
+            if isinstance(fact, RequestAnswered) and fact.fingerprint == fingerprint:
+                then: Session | None = await state_of(self._log, commit.stream, commit.position)
+                return then
         raise IdempotencyKeyReused

@@ -32,7 +32,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     wave_open: bool = False
     public_url: str | None = None
     body_bytes_max: int = 1 << 20
+    artifact_bytes_max: int = 64 << 20
     append_queue_max: int = 16_384
+    heads: str | None = None
+    heads_interval_s: float = 60.0
+    heads_every: int = 10_000
     observer_buffer_bytes_max: int = 256 << 10
     observers_max: int = 20_000
     heartbeat_s: float = 20.0
@@ -45,7 +49,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         _in_range("port", self.port, 0, 65_535)
         _in_range("body_bytes_max", self.body_bytes_max, 1024, 1 << 30)
+        _in_range("artifact_bytes_max", self.artifact_bytes_max, 0, 1 << 40)
         _in_range("append_queue_max", self.append_queue_max, 1, 1 << 20)
+        _in_range("heads_interval_s", self.heads_interval_s, 0.05, 86_400)
+        _in_range("heads_every", self.heads_every, 1, 1 << 40)
         _in_range("observer_buffer_bytes_max", self.observer_buffer_bytes_max, 4096, 1 << 30)
         _in_range("observers_max", self.observers_max, 0, 1 << 20)
         _in_range("heartbeat_s", self.heartbeat_s, 0.05, 3600)
@@ -58,6 +65,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def folder(self) -> Path:
         """The data folder."""
         return Path(self.data).expanduser()
+
+    @property
+    def heads_folder(self) -> Path:
+        """Where the signed heads of the log go."""
+        return self.folder / "heads" if self.heads is None else Path(self.heads).expanduser()
 
     def redacted(self) -> dict[str, Any]:
         """The settings as they may be printed."""

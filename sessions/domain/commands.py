@@ -15,7 +15,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class CreateSession(Command, frozen=True, kw_only=True, gc=False):
-    """Make a session; `max_duration_s` None means the policy's for its kind."""
+    """Make a session; `max_duration_s` None means the policy's for its kind.
+
+    `secrets` are sealed already.
+    """
 
     kind: Kind
     dialect: Dialect
@@ -26,6 +29,7 @@ class CreateSession(Command, frozen=True, kw_only=True, gc=False):
     labels: tuple[str, ...] = ()
     metadata: dict[str, Any] = {}
     spec: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
     idle_timeout_s: int | None = None
     max_duration_s: int | None = None
     expires_at: int | None = None
@@ -66,13 +70,23 @@ class FireClocks(Command, frozen=True, kw_only=True, gc=False):
 
 
 class AddMessage(Command, frozen=True, kw_only=True, gc=False):
-    """Say something in the session."""
+    """Say something in the session; of something sensitive only `sealed` is given."""
 
     id: str
     role: Literal["user", "agent", "system"]
     content: str
     type: str = ""
     data: dict[str, Any] = {}
+    sealed: str = ""
+
+
+class StoreArtifact(Command, frozen=True, kw_only=True, gc=False):
+    """Note that the session has a file, whose bytes are durable already."""
+
+    name: str
+    sha256: str
+    size: int
+    media_type: str
 
 
 class Delete(Command, frozen=True, kw_only=True, gc=False):
@@ -81,6 +95,21 @@ class Delete(Command, frozen=True, kw_only=True, gc=False):
     reason: Reason = "deleted"
 
 
+class Erase(Command, frozen=True, kw_only=True, gc=False):
+    """Note that the session's key is destroyed; a session that is not deleted is deleted first."""
+
+    reason: Reason = "requested"
+
+
 AnyCommand = (
-    CreateSession | Configure | ChangeStatus | Extend | Touch | FireClocks | AddMessage | Delete
+    CreateSession
+    | Configure
+    | ChangeStatus
+    | Extend
+    | Touch
+    | FireClocks
+    | AddMessage
+    | StoreArtifact
+    | Delete
+    | Erase
 )

@@ -8,12 +8,14 @@ import msgspec
 from msgspec import UNSET
 
 from eventstore.codec import Fact
+from projections.events.artifact import ArtifactStored
 from projections.events.session import (
     MessageAdded,
     SessionActive,
     SessionConfigured,
     SessionCreated,
     SessionDeleted,
+    SessionErased,
     SessionExtended,
     SessionLabelled,
     SessionStatusChanged,
@@ -28,8 +30,10 @@ from sessions.domain.commands import (
     Configure,
     CreateSession,
     Delete,
+    Erase,
     Extend,
     FireClocks,
+    StoreArtifact,
     Touch,
 )
 from sessions.domain.policy import DURATION_S_MAX, INITIAL, MAX_DURATION_S, allowed
@@ -56,6 +60,8 @@ def decide(command: AnyCommand, state: Session | None, now: int) -> Facts:
         return _create(command, now)
     if state is None:
         raise NotFound
+    if isinstance(command, Erase):
+        return _erase(command, state)
     if state.deleted:
         if isinstance(command, Delete | FireClocks | Touch):
             return ()
@@ -64,7 +70,14 @@ def decide(command: AnyCommand, state: Session | None, now: int) -> Facts:
 
 
 def _change(
-    command: Configure | ChangeStatus | Extend | Touch | FireClocks | AddMessage | Delete,
+    command: Configure
+    | ChangeStatus
+    | Extend
+    | Touch
+    | FireClocks
+    | AddMessage
+    | StoreArtifact
+    | Delete,
     state: Session,
     now: int,
 ) -> Facts:
@@ -77,6 +90,8 @@ def _change(
             return _extend(command, state, now)
         case AddMessage():
             return _add_message(command, state)
+        case StoreArtifact():
+            return _store_artifact(command, state)
         case Touch():
             return _touch(command, state)
         case FireClocks():
@@ -109,6 +124,7 @@ def _create(command: CreateSession, now: int) -> Facts:
         labels=tuple(dict.fromkeys(command.labels)),
         metadata=command.metadata,
         spec=command.spec,
+        secrets=command.secrets,
         reason=command.reason,
     )
     return (created,)
@@ -187,8 +203,24 @@ def _add_message(command: AddMessage, state: Session) -> Facts:
         content=command.content,
         type=command.type,
         data=command.data,
+        sealed=command.sealed,
     )
     return (said,)
+
+
+def _store_artifact(command: StoreArtifact, state: Session) -> Facts:
+    if state.ended:
+        raise AlreadyEnded(state.status)
+    checks.artifact_name(command.name)
+    checks.media_type(command.media_type)
+    checks.artifacts(state.artifacts + 1, state.artifact_bytes + command.size)
+    stored = ArtifactStored(
+        name=command.name,
+        sha256=command.sha256,
+        size=command.size,
+        media_type=command.media_type,
+    )
+    return (stored,)
 
 
 def _touch(command: Touch, state: Session) -> Facts:
@@ -224,6 +256,13 @@ def _delete(command: Delete, state: Session) -> Facts:
     if state.ended:
         return (deleted,)
     return _moved(state, ChangeStatus(to="stopped", reason=command.reason)), deleted
+
+
+def _erase(command: Erase, state: Session) -> Facts:
+    if state.erased:
+        return ()
+    gone = () if state.deleted else _delete(Delete(), state)
+    return *gone, SessionErased(reason=command.reason)
 
 
 def _moved(state: Session, command: ChangeStatus) -> SessionStatusChanged:

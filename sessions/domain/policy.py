@@ -47,8 +47,16 @@ TITLE_CHARS_MAX: Final = 1_000
 LABELS_MAX: Final = 64
 LABEL_CHARS_MAX: Final = 256
 METADATA_KEYS_MAX: Final = 256
+SECRETS_MAX: Final = 1_000
+SECRET_NAME_CHARS_MAX: Final = 256
+SECRET_CHARS_MAX: Final = 64 << 10
 DETAIL_CHARS_MAX: Final = 4_000
 CONTENT_CHARS_MAX: Final = 256 << 10
+ARTIFACTS_MAX: Final = 1_000
+ARTIFACT_BYTES_MAX: Final = 16 << 30
+"""All artifacts of one session together."""
+ARTIFACT_NAME_CHARS_MAX: Final = 255
+MEDIA_TYPE_CHARS_MAX: Final = 255
 
 
 def allowed(was: Status, to: Status) -> bool:

@@ -13,16 +13,24 @@ from eventstore.ports import EventLog
 from eventstore.vault import Vault
 from projections.follower import Follower
 from projections.rebuilding import Rebuilding
+from projections.snapshots import Snapshots
 from projections.views.store import Views
 from sessions.access import Access
+from sessions.artifacts import Artifacts
 from sessions.catalog import Catalog
+from sessions.erasure import Erasures
+from sessions.evidence import Evidence
+from sessions.heads import Heads
 from sessions.metrics import Metrics
 from sessions.observe.broadcast import Broadcast
+from sessions.past import Past
 from sessions.service import Sessions
 from sessions.settings import Settings
+from sessions.verifying import Verifying
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 LOG: Final[web.AppKey[EventLog]] = web.AppKey("log", EventLog)
+HEADS: Final = web.AppKey("heads", Heads)
 FEED: Final = web.AppKey("feed", Feed)
 VIEWS: Final = web.AppKey("views", Views)
 FOLLOWER: Final = web.AppKey("follower", Follower)
@@ -30,11 +38,17 @@ SESSIONS: Final = web.AppKey("sessions", Sessions)
 ACCESS: Final = web.AppKey("access", Access)
 CATALOG: Final = web.AppKey("catalog", Catalog)
 VAULT: Final = web.AppKey("vault", Vault)
+ARTIFACTS: Final = web.AppKey("artifacts", Artifacts)
+EVIDENCE: Final = web.AppKey("evidence", Evidence)
+ERASURES: Final = web.AppKey("erasures", Erasures)
+PAST: Final = web.AppKey("past", Past)
+SNAPSHOTS: Final = web.AppKey("snapshots", Snapshots)
 METRICS: Final = web.AppKey("metrics", Metrics)
 
 CORRELATION_ID: Final = web.RequestKey("correlation_id", str)
 BROADCAST: Final = web.AppKey("broadcast", Broadcast)
 REBUILDING: Final = web.AppKey("rebuilding", Rebuilding)
+VERIFYING: Final = web.AppKey("verifying", Verifying)
 CLOCK_US: Final[web.AppKey[Callable[[], int]]] = web.AppKey("clock_us")
 VITAL: Final = web.AppKey("vital", list[asyncio.Task[None]])
 """Tasks that must not end while the service runs."""

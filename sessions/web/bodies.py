@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -24,9 +24,23 @@ async def read_body(request: web.Request) -> bytes:
     try:
         return await request.read()
     except web.RequestPayloadError:
-        detail = "The body is cut off, or is not what its Content-Encoding says."
-        close = {"Connection": "close"}  # nobody knows where the next request would begin
-        raise Failure(400, "unreadable_body", detail, headers=close) from None
+        raise unreadable() from None
+
+
+async def body_parts(request: web.Request) -> AsyncIterator[bytes]:
+    """The bytes of the body as they come; raises Failure 400, also where the client left."""
+    try:
+        async for part in request.content.iter_any():
+            yield part
+    except (web.RequestPayloadError, ConnectionError):
+        raise unreadable() from None
+
+
+def unreadable() -> Failure:
+    """The refusal of a body that does not come to its end."""
+    detail = "The body is cut off, or is not what its Content-Encoding says."
+    close = {"Connection": "close"}  # nobody knows where the next request would begin
+    return Failure(400, "unreadable_body", detail, headers=close)
 
 
 def decode(raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from sessions.metrics import CONTENT_TYPE
-from sessions.web.appkeys import FOLLOWER, LOG, METRICS
+from sessions.web.appkeys import FOLLOWER, HEADS, LOG, METRICS
 
 
 class Liveness(msgspec.Struct, frozen=True):
@@ -19,13 +19,17 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether the service answers from the present; `lag` is commits that the views miss."""
+    """Whether the service answers from the present; `lag` is commits that the views miss.
+
+    `heads` is why the folder of the signed heads takes none; the service goes on without.
+    """
 
     ready: bool
     head: int
     lag: int
     sqlite: str
     reason: str = ""
+    heads: str = ""
 
 
 _ALIVE: Final = msgspec.json.encode(Liveness())
@@ -47,6 +51,7 @@ async def readyz(request: web.Request) -> web.Response:
         lag=follower.lag,
         sqlite=sqlite3.sqlite_version,
         reason=reason,
+        heads=str(request.app[HEADS].failure or ""),
     )
     return web.Response(
         status=200 if body.ready else 503,

@@ -9,7 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.service import ADMIN, SESSIONS, ask, bearer, create, move, new_key, start
+from sessions.web.appkeys import VAULT
+from tests.support.service import (
+    ADMIN,
+    SESSIONS,
+    ask,
+    bearer,
+    create,
+    move,
+    new_key,
+    sealed_of,
+    start,
+)
 
 PROMPT = "Review the pull request\nand fix   what is broken"
 ID = re.compile(r"devin-[0-9a-f]{32}")
@@ -290,14 +301,20 @@ async def test_3_session_secrets_are_sealed_and_never_returned(
     aiohttp_client: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     client = await start(aiohttp_client, tmp_path)
-    secrets = [
+    secrets: list[dict[str, Any]] = [
         {"key": "TOKEN", "value": "top-secret-7d1f"},
         {"key": "USER", "value": "top-secret-user", "sensitive": False},
     ]
     session = await made(client, session_secrets=secrets, idempotent=True)
-    kept = (await native(client, session))["spec"]["session_secrets"]
-    assert [(s["key"], s["sensitive"]) for s in kept] == [("TOKEN", True), ("USER", False)]
-    assert all(s["value"].startswith("sealed:v1:") for s in kept)
+    seen = await native(client, session)
+    assert seen["spec"]["session_secrets"] == [
+        {"key": "TOKEN", "sensitive": True},
+        {"key": "USER", "sensitive": False},
+    ]
+    assert seen["secrets"] == {"TOKEN": "sealed", "USER": "sealed"}
+    sealed = await sealed_of(client, seen["id"])
+    opened = await client.app[VAULT].unseal_many(f"session/{seen['id']}", list(sealed.values()))
+    assert dict(zip(sealed, opened, strict=True)) == {s["key"]: s["value"] for s in secrets}
     assert "sealed" not in str(await read(client, session))
     again = await made(client, session_secrets=secrets, idempotent=True)
     assert not again["is_new_session"]

@@ -11,7 +11,17 @@ from eventstore.commit import START, Append, Position
 from projections.events import CODEC
 from projections.events.vm import VmLost, VmReady, VmRequested, VmStarted, VmSuspended
 from sessions.web.appkeys import LOG, VAULT
-from tests.support.service import ADMIN, SESSIONS, ask, bearer, create, move, new_key, start
+from tests.support.service import (
+    ADMIN,
+    SESSIONS,
+    ask,
+    bearer,
+    create,
+    move,
+    new_key,
+    sealed_of,
+    start,
+)
 
 CREATE = "/v1/sessions/session"
 NOW_US = 1_800_000_000_000_000
@@ -64,8 +74,8 @@ async def test_2_defaults(client: Client) -> None:
         "vm_lifetime_seconds": 300,
         "memory_mb": None,
         "vcpu_count": 2,
-        "env": {},
     }
+    assert state["secrets"] == {}
     assert state["metadata"] == {}
 
 
@@ -213,33 +223,6 @@ async def test_2_with_env_the_session_waits_for_its_vm(client: Client) -> None:
     assert (await native(client, session_id))["status"] == "queued"
     assert (await native(client, await made(client, env={})))["status"] == "pending"
     assert (await ask(client, "GET", f"{SESSIONS}/{session_id}/vms"))["items"] == []
-
-
-async def test_env_values_are_sealed(
-    aiohttp_client: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    client = await start(aiohttp_client, tmp_path)
-    env = {"TOKEN": "clear-text-1f4e 'q\" $HOME", "EMPTY": "", "ΠΗΓΗ": "clear-text-1f4e ü"}
-    session_id = await made(client, env=env)
-    kept = (await native(client, session_id))["spec"]["env"]
-    assert kept.keys() == env.keys()
-    vault = client.app[VAULT]
-    for name, sealed in kept.items():
-        assert sealed.startswith("sealed:v1:")
-        assert await vault.unseal(f"session/{session_id}", sealed) == env[name]
-    info = await ask(client, "GET", f"{CREATE}/{session_id}")
-    assert info["env_names"] == list(env)
-    assert "sealed" not in str(info)
-    # A refused one leaves nothing behind either.
-    await errors(client, json={"api_key": ADMIN, "vcpu_count": 3, "env": env})
-    await client.close()
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert files
-    for file in files:
-        assert b"clear-text-1f4e" not in file.read_bytes(), file
-        assert ADMIN.encode() not in file.read_bytes(), file
-    captured = capfd.readouterr()
-    assert "clear-text-1f4e" not in captured.out + captured.err
 
 
 @pytest.mark.parametrize("prefix", ["", "/instavm"])
@@ -391,7 +374,7 @@ async def test_a_restart_keeps_the_session(aiohttp_client: Any, tmp_path: Path) 
     session_id = await made(client, env={"A": "1"}, metadata={"a": 1}, vcpu_count=8)
     info = await ask(client, "GET", f"{CREATE}/{session_id}")
     status = await ask(client, "GET", f"/v1/sessions/status/{session_id}")
-    sealed = (await native(client, session_id))["spec"]["env"]["A"]
+    sealed = (await sealed_of(client, session_id))["A"]
     await client.close()
     again = await start(aiohttp_client, tmp_path)
     assert await ask(again, "GET", f"{CREATE}/{session_id}") == info

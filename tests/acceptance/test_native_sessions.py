@@ -45,6 +45,7 @@ async def test_a_session_with_nothing_but_a_kind_has_the_defaults(aiohttp_client
         "labels": [],
         "metadata": {},
         "spec": {},
+        "secrets": {},
         "started_at": None,
         "ended_at": None,
         "idle_timeout_s": None,
@@ -52,6 +53,7 @@ async def test_a_session_with_nothing_but_a_kind_has_the_defaults(aiohttp_client
         "idle_deadline": None,
         "expires_at": None,
         "messages": 0,
+        "artifacts": 0,
         "position": 1,
         "status_position": 1,
     }

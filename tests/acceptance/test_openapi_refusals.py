@@ -17,7 +17,11 @@ WITH_QUERY = sorted(
     for name, (*_, operation) in OPERATIONS.items()
     if any(parameter["in"] == "query" for parameter in operation.get("parameters", ()))
 )
-WITH_BODY = sorted(name for name, (*_, o) in OPERATIONS.items() if "requestBody" in o)
+WITH_BODY = sorted(
+    name
+    for name, (*_, operation) in OPERATIONS.items()
+    if "application/json" in operation.get("requestBody", {}).get("content", ())
+)
 BODIES: dict[str, dict[str, object]] = {
     "sessions.create": {"kind": "vm"},
     "sessions.patch": {"title": "x"},
@@ -26,7 +30,7 @@ BODIES: dict[str, dict[str, object]] = {
     "sessions.messages.add": {"content": "x"},
     "keys.issue": {"name": "x"},
 }
-WRITES = [*BODIES, "sessions.delete", "keys.revoke"]
+WRITES = [*BODIES, "sessions.artifacts.add", "sessions.delete", "keys.revoke"]
 # A field of each body that takes any text.
 TEXTS = {
     "sessions.create": "title",
@@ -45,7 +49,7 @@ async def api(aiohttp_client, tmp_path):
 
 def path_of(name):
     method, path, operation = OPERATIONS[name]
-    return method, path.replace("{id}", "none"), operation
+    return method, path.replace("{id}", "none").replace("{sha256}", "0" * 64), operation
 
 
 @pytest.mark.parametrize("name", KEYED)

@@ -89,7 +89,7 @@ async def test_the_admin_key_is_neither_printed_nor_stored(tmp_path):
             await create(client)
         await service.stop()
         assert ADMIN_KEY not in service.stdout + service.stderr
-    for path in tmp_path.iterdir():
+    for path in filter(Path.is_file, tmp_path.rglob("*")):
         assert ADMIN_KEY.encode() not in path.read_bytes()
 
 

@@ -145,7 +145,7 @@ def notte_command(body: Any) -> CreateSession:
 
 def devin_command(body: Any) -> CreateSession:
     asked = devin.create_session(body)
-    return devin.to_command(asked, "me", ["sealed"] * len(asked.session_secrets or ()))
+    return devin.to_command(asked, "me", dict.fromkeys(devin.secrets(asked), "sealed"))
 
 
 def instavm_command(body: Any) -> CreateSession:

@@ -31,6 +31,7 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     NoneType: st.none(),
     UnsetType: st.just(UNSET),
     dict[str, Any]: json_objects,
+    dict[str, str]: st.dictionaries(st.text(max_size=4), st.text(max_size=8), max_size=3),
 }
 
 

@@ -116,15 +116,17 @@ def start(
     folder: Path | str,
     *options: str,
     port: int = 0,
+    module: str = "sessions",
     wrapper: Sequence[str] = (),
     environ: Mapping[str, str | None] | None = None,
     stderr: IO[Any] | None = None,
 ) -> Service:
     """Start the service on `folder`; `wrapper` is a command that runs the one after it.
 
+    `module` runs as the service, where that is not to be quite as it is.
     A variable of `environ` that is None is not set. The caller closes the service.
     """
-    command = [sys.executable, "-m", "sessions", "serve", "--data", str(folder)]
+    command = [sys.executable, "-m", module, "serve", "--data", str(folder)]
     command += ["--port", str(port), *options]
     given = {"SESSIOND_ADMIN_KEY": ADMIN_KEY, "PYTHONPATH": str(ROOT), **(environ or {})}
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("SESSIOND_")}

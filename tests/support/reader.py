@@ -27,13 +27,14 @@ def free_port() -> int:
 
 
 class Reader:
-    """Somebody who follows the page: a shell that keeps its variables, and a service."""
+    """Somebody who follows the page: a shell that keeps what it was told, and a service."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
         self._service: subprocess.Popen[bytes] | None = None
         self._environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+        (folder / "scripts").symlink_to(ROOT / "scripts")
 
     def serve(self, command: str) -> None:
         """Start the service as `command` says, on another port, and wait until it is ready."""
@@ -58,7 +59,7 @@ class Reader:
 
     def run(self, commands: str) -> str:
         """The output of the commands; they must all succeed."""
-        keep = f"\nexport -p > {self.folder}/.exports"
+        keep = f"\n{{ export -p; declare -f; }} > {self.folder}/.exports"
         load = f"cd {self.folder}; [ -f .exports ] && . ./.exports\nset -e\n"
         done = subprocess.run(
             ["bash", "-c", load + self._localised(commands) + keep],

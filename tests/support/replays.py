@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from eventstore.commit import restore
+from eventstore.commit import Commit, restore
 from eventstore.sqlite.log import FILE_NAME as LOG_FILE
 from eventstore.sqlite.log import SqliteLog
 from projections.folds.session import Session
@@ -70,6 +70,16 @@ class Replay:
                 labels += [(state.created, label, state.tenant) for label in set(state.labels)]
         tables["session_labels"] = labels
         return {name: sorted(rows) for name, rows in tables.items()}
+
+
+def state_of_stream(stream: str, commits: Iterable[Commit]) -> Any:
+    """The state of a stream from all its commits in one go; None for what no view shows."""
+    subject = subject_of(stream)
+    state = None
+    if subject is not None:
+        for commit in commits:
+            state = fold(subject, state, commit)
+    return state
 
 
 def digest(body: bytes) -> bytes:

@@ -78,6 +78,13 @@ async def new_key(client: Any, tenant: str = "lab", *scopes: str, **fields: Any)
     return await ask(client, "POST", f"{API}/keys", 201, json=asked)
 
 
+async def sealed_of(client: Any, session_id: str) -> dict[str, str]:
+    """The secrets of a session as they stand in the log, by name."""
+    history = await ask(client, "GET", f"{SESSIONS}/{session_id}/events")
+    sealed: dict[str, str] = history["items"][0]["events"][0]["data"].get("secrets", {})
+    return sealed
+
+
 async def ids_of_list(client: Any, query: Any = "", **request: Any) -> list[str]:
     """The ids of all sessions of a list, page by page, newest first."""
     ids: list[str] = []

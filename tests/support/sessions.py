@@ -20,8 +20,10 @@ from sessions.domain.commands import (
     Configure,
     CreateSession,
     Delete,
+    Erase,
     Extend,
     FireClocks,
+    StoreArtifact,
     Touch,
 )
 from sessions.domain.decide import decide
@@ -205,7 +207,15 @@ changes: st.SearchStrategy[AnyCommand] = st.one_of(
         content=st.text(max_size=3),
         data=json_objects,
     ),
+    st.builds(
+        StoreArtifact,
+        name=st.sampled_from(["a.png", "", "..", "a/b", "a\n"]),
+        sha256=st.just("0" * 64),
+        size=st.sampled_from([0, 1, policy.ARTIFACT_BYTES_MAX // 2]),
+        media_type=st.sampled_from(["image/png", "text/plain; charset=utf-8", "text", ""]),
+    ),
     st.builds(Delete, reason=_reasons),
+    st.builds(Erase, reason=_reasons),
 )
 commands: st.SearchStrategy[AnyCommand] = any_creations | changes
 _onward = st.builds(Onward, choice=st.integers(0, 5), end=st.sampled_from([False] * 7 + [True]))

@@ -10,10 +10,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PURE = [
     "eventstore/commit.py",
+    "eventstore/cloudevents.py",
     "eventstore/codec.py",
+    "eventstore/evidence.py",
     "eventstore/merkle.py",
+    "eventstore/sealed.py",
+    "eventstore/verification.py",
+    "eventstore/checkpoint.py",
     "projections/events/**/*.py",
+    "projections/evidence.py",
     "projections/folds/**/*.py",
+    "projections/story.py",
+    "projections/wording.py",
     "sessions/domain/**/*.py",
     "sessions/dialects/*/wire.py",
     "sessions/observe/protocol.py",

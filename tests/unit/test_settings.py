@@ -1,5 +1,7 @@
 """Settings: options over the environment, the environment over the file, the file over none."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -63,6 +65,9 @@ BAD = [
     ("observers_max", "-1"),
     ("heartbeat_s", "0"),
     ("heartbeat_s", "nan"),
+    ("heads_interval_s", "0"),
+    ("heads_interval_s", "nan"),
+    ("heads_every", "0"),
     ("wait_s_max", "3601"),
     ("wait_s_max", "inf"),
     ("drain_s", "-0.1"),
@@ -122,3 +127,9 @@ def test_what_is_printed_has_every_setting_and_no_secret():
 def test_a_home_folder_may_be_written_short(monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
     assert str(Settings(data="~/sessions").folder) == "/home/somebody/sessions"
+    assert str(Settings(heads="~/heads").heads_folder) == "/home/somebody/heads"
+
+
+def test_the_heads_are_with_the_data_unless_told_otherwise():
+    assert Settings(data="/data").heads_folder == Path("/data/heads")
+    assert Settings(data="/data", heads="/witness").heads_folder == Path("/witness")

@@ -12,6 +12,7 @@ from eventstore.commit import Position
 from projections.folds.session import PREFIX, Session
 from sessions import ids
 from sessions.caller import Caller
+from sessions.conversation import Said, opened, said_in
 from sessions.dialects.devin import wire
 from sessions.dialects.devin.ids import native_id
 from sessions.dialects.reading import answer, session_of_kind
@@ -29,7 +30,7 @@ async def create(request: web.Request) -> web.Response:
     who = authorised(request, "sessions:write")
     body = wire.create_session(await json_body(request, _any))
     session_id = ids.uuid7()
-    sealed = await _sealed(request, session_id, body)
+    sealed = await request.app[VAULT].seal_many(PREFIX + session_id, wire.secrets(body))
     command = wire.to_command(body, who.actor, sealed)
     sessions = request.app[SESSIONS]
     if body.idempotent:
@@ -54,20 +55,16 @@ async def get(request: web.Request) -> web.Response:
 
 async def _messages(request: web.Request, state: Session, who: Caller) -> tuple[wire.Message, ...]:
     """What was said up to the state that is shown."""
-    said = list(wire.initial_message(state))
+    later: list[Said] = []
     after = Position(state.created - 1)
     while state.messages and after < state.position:
         page = await request.app[SESSIONS].commits(state.id, who, after)
         for commit in page:
             if commit.position <= state.position:
-                said.extend(wire.later_messages(commit))
+                later.extend(said_in(commit))
         after = page[-1].position if page else state.position
-    return tuple(said)
-
-
-async def _sealed(request: web.Request, session_id: str, body: wire.CreateSession) -> list[str]:
-    vault, subject = request.app[VAULT], PREFIX + session_id
-    return [await vault.seal(subject, secret.value) for secret in body.session_secrets or ()]
+    said = await opened(request.app[VAULT], later)
+    return (*wire.initial_message(state), *map(wire.later_message, said))
 
 
 def _public_url(request: web.Request) -> str:

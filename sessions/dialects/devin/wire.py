@@ -9,11 +9,9 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from eventstore.commit import Commit
-from projections.events import CODEC
-from projections.events.session import MessageAdded
 from projections.events.status import Status
 from projections.folds.session import Session
+from sessions.conversation import Said
 from sessions.dialects import fastapi
 from sessions.dialects.devin.ids import devin_id, hex_of
 from sessions.dialects.fastapi import JSON, Field, Path, Wrong
@@ -121,12 +119,17 @@ def create_session(body: Any) -> CreateSession:
     return fastapi.checked(body, _CREATE, CreateSession, status=400)
 
 
-def to_command(body: CreateSession, owner: str, sealed: Iterable[str]) -> commands.CreateSession:
-    """The session that `body` makes; `sealed` are the values of its secrets, in order."""
+def secrets(body: CreateSession) -> dict[str, str]:
+    """The values of its secrets by name; of two with one name the later one counts."""
+    return {secret.key: secret.value for secret in body.session_secrets or ()}
+
+
+def to_command(body: CreateSession, owner: str, sealed: dict[str, str]) -> commands.CreateSession:
+    """The session that `body` makes; `sealed` are its secrets as they may stand in the log."""
     spec = {name: getattr(body, name) for name in _SPEC}
     spec["session_secrets"] = [
-        {"key": secret.key, "value": value, "sensitive": secret.sensitive is not False}
-        for secret, value in zip(body.session_secrets or (), sealed, strict=True)
+        {"key": secret.key, "sensitive": secret.sensitive is not False}
+        for secret in body.session_secrets or ()
     ]
     return commands.CreateSession(
         kind="agent",
@@ -136,6 +139,7 @@ def to_command(body: CreateSession, owner: str, sealed: Iterable[str]) -> comman
         title=body.title or title_of(body.prompt),
         labels=body.tags or (),
         spec=spec,
+        secrets=sealed,
     )
 
 
@@ -209,13 +213,9 @@ def initial_message(state: Session) -> tuple[Message, ...]:
     return (first,)
 
 
-def later_messages(commit: Commit) -> tuple[Message, ...]:
-    """What was said in a commit."""
-    said = [CODEC.decode(event) for event in commit.events if event.type == MessageAdded.NAME]
-    return tuple(_message(fact, commit) for fact in said)
-
-
-def _message(fact: MessageAdded, commit: Commit) -> Message:
+def later_message(said: Said) -> Message:
+    """A message that was opened; one that was erased is empty."""
+    fact, commit = said.fact, said.commit
     by_user = fact.role == "user"
     return Message(
         type="user_message" if by_user else "devin_message",

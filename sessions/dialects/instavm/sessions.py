@@ -25,7 +25,8 @@ async def create(request: web.Request) -> web.Response:
     body = wire.create_session(await json_body(request, _any))
     who = caller_of(request, body.api_key, "sessions:write")
     session_id = ids.uuid7()
-    command = wire.to_command(body, who.actor, await _sealed(request, session_id, body))
+    sealed = await request.app[VAULT].seal_many(PREFIX + session_id, body.env or {})
+    command = wire.to_command(body, who.actor, sealed)
     state, _ = await request.app[SESSIONS].create(session_id, command, who)
     return answer(wire.Created(session_id=state.id), state)
 
@@ -49,10 +50,3 @@ async def _newest_vm(request: web.Request, session_id: str) -> Vm | None:
     await request.app[FOLLOWER].reached(request.app[LOG].size)
     found = await list_vms(request.app[VIEWS], VmFilter(session=session_id), before=None, limit=1)
     return found[0] if found else None
-
-
-async def _sealed(
-    request: web.Request, session_id: str, body: wire.CreateSession
-) -> dict[str, str]:
-    vault, subject = request.app[VAULT], PREFIX + session_id
-    return {name: await vault.seal(subject, value) for name, value in (body.env or {}).items()}

@@ -95,21 +95,20 @@ def to_command(body: CreateSession, owner: str, sealed: dict[str, str]) -> comma
             "vm_lifetime_seconds": body.vm_lifetime_seconds or LIFETIME_S,
             "memory_mb": body.memory_mb,
             "vcpu_count": body.vcpu_count or VCPU_COUNT,
-            "env": sealed,
         },
+        secrets=sealed,
     )
 
 
 def session_info(state: Session) -> SessionInfo:
     """The session with what it was asked for."""
-    env = state.spec.get("env")
     return SessionInfo(
         session_id=state.id,
         vm_lifetime_seconds=_number(state, "vm_lifetime_seconds") or LIFETIME_S,
         memory_mb=_number(state, "memory_mb"),
         vcpu_count=_number(state, "vcpu_count") or VCPU_COUNT,
         metadata=state.metadata,
-        env_names=tuple(env) if isinstance(env, dict) else (),
+        env_names=tuple(state.secrets),
         created_at=_without_zone(state.created_at),
     )
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import OrderedDict
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
 
-from eventstore.commit import START, Position
-from eventstore.errors import StorageUnavailable
+from eventstore.commit import START, Commit, Position
+from eventstore.errors import EventStoreError, StorageUnavailable
 from projections.folds.session import Session
-from sessions.dialects.native import wire
+from sessions.caller import Caller
+from sessions.dialects.native import queries, wire
 from sessions.failure import Failure
-from sessions.web.appkeys import FOLLOWER, LOG
+from sessions.service import Once
+from sessions.web.appkeys import CORRELATION_ID, FOLLOWER, LOG, SESSIONS
+from sessions.web.edge import REQUEST_ID
 
 SESSION_POSITION: Final = "Session-Position"
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+_KEY_OK: Final = re.compile(r"[!-~]{1,255}")
 # About 700 bytes each.
 RENDERED_MAX: Final = 32_768
 _encode: Final = msgspec.json.Encoder().encode
+_T = TypeVar("_T")
 
 
 def json_answer(
@@ -99,3 +109,62 @@ def expected_revision(request: web.Request) -> Position | None:
         detail = 'If-Match holds the revision of a session, such as "42".'
         raise Failure(400, "bad_if_match", detail)
     return Position(int(digits))
+
+
+def once_of(request: web.Request, asked: bytes, *, sensitive: bool = False) -> Once | None:
+    """What `Idempotency-Key` says of a request for `asked`; None if there is none."""
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return None
+    if not _KEY_OK.fullmatch(key):
+        detail = f"{IDEMPOTENCY_KEY} is 1 to 255 visible ASCII characters."
+        raise Failure(400, "bad_idempotency_key", detail)
+    whole = b"\0".join((request.method.encode(), request.path.encode(), asked))
+    return Once(f"native {key}", hashlib.sha256(whole).hexdigest(), sensitive)
+
+
+async def items_of_history(
+    request: web.Request, who: Caller, items_in: Callable[[Commit], list[_T]]
+) -> tuple[list[_T], Position | None]:
+    """A page of what the commits of a session hold, and where the next page begins, if any."""
+    after, limit = queries.history_page(request)
+    items: list[_T] = []
+    more = True
+    while more and len(items) < limit:
+        page = await request.app[SESSIONS].commits(request.match_info["id"], who, after, limit)
+        more = len(page) == limit
+        for commit in page:
+            if len(items) >= limit:
+                more = True
+                break
+            items.extend(items_in(commit))
+            after = commit.position
+    return items, after if more else None
+
+
+async def streamed(
+    request: web.Request,
+    parts: AsyncIterator[bytes],
+    media_type: str,
+    name: str,
+    size: int | None = None,
+) -> web.StreamResponse:
+    """An answer of bytes that no browser shows, under the name that it has as a file."""
+    headers = {
+        "Content-Type": media_type,
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "X-Content-Type-Options": "nosniff",
+        REQUEST_ID: request[CORRELATION_ID],
+    }
+    response = web.StreamResponse(headers=headers)
+    response.content_length = size
+    await response.prepare(request)
+    try:
+        async for part in parts:
+            await response.write(part)
+        await response.write_eof()
+    except (EventStoreError, ConnectionError):
+        # The answer has begun: that it is cut off is all that can still be said.
+        if request.transport is not None:
+            request.transport.abort()
+    return response

@@ -27,6 +27,7 @@ _TAGS: Final = {
     "sessions": "What all kinds of sessions have in common.",
     "machines": "The virtual machines of sessions.",
     "feeds": "What happens, as it happens: websocket, server-sent events, long poll.",
+    "log": "The log as a whole: what proves that nothing in it was changed.",
     "keys": "Who may come in; for admins.",
     "service": "The service itself.",
 }
@@ -56,6 +57,8 @@ _HEADERS: Final[Json] = {
     "Location": _header("Where to find what was made.", "^/"),
     "Session-Position": _header("The position that the answer shows.", "^[0-9]+$"),
     "Cache-Control": _header("Nobody is to keep this answer.", "^no-store$", always=False),
+    "Content-Disposition": _header("That it is a file, and its name.", "^attachment; "),
+    "X-Content-Type-Options": _header("No browser is to guess what it is.", "^nosniff$"),
     "WWW-Authenticate": _header("How to show a key.", "^Bearer "),
     "Retry-After": _header("Seconds after which to try again.", "^[0-9]+$", always=False),
     "Upgrade": _header("What the path speaks.", "^websocket$"),
@@ -137,6 +140,8 @@ def _operation(route: Route, doc: Operation, by_type: dict[Any, Json]) -> Json:
             "required": True,
             "content": {JSON: {"schema": by_type[doc.body]}},
         }
+    if doc.raw_body:
+        operation["requestBody"] = {"required": False, "content": {"*/*": {}}}
     return {name: value for name, value in operation.items() if value or name == "security"}
 
 
@@ -192,6 +197,6 @@ def _parameter(parameter: Parameter) -> Json:
         "name": parameter.name,
         "in": parameter.place,
         "description": parameter.text,
-        "required": parameter.place == "path",
+        "required": parameter.required or parameter.place == "path",
         "schema": parameter.schema,
     }

@@ -10,12 +10,14 @@ from projections.events.access import Scope
 from sessions.dialects.native.wire import JSON
 from sessions.web.surface import Handler, Route
 
-Tag = Literal["sessions", "machines", "feeds", "keys", "service"]
+Tag = Literal["sessions", "machines", "feeds", "log", "keys", "service"]
 
 ETAG: Final = "ETag"
 LOCATION: Final = "Location"
 SESSION_POSITION: Final = "Session-Position"
 CACHE_CONTROL: Final = "Cache-Control"
+DISPOSITION: Final = "Content-Disposition"
+NO_SNIFF: Final = "X-Content-Type-Options"
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     place: Literal["path", "query", "header"]
     schema: dict[str, Any]
     text: str
+    required: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +43,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation takes and gives; `problems` are the codes of its refusals.
 
     `scope` is what the key must allow, None where no key is needed. `key_in_query` is for clients
-    that cannot set headers.
+    that cannot set headers. A `raw_body` is bytes of any type.
     """
 
     tag: Tag
@@ -49,6 +52,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...]
     parameters: tuple[Parameter, ...] = ()
     body: Any = None
+    raw_body: bool = False
     key_in_query: bool = False
     text: str = ""
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any, Final
 
 from projections.rebuilding import Rebuild
-from sessions.dialects.native import parameters, problems, wire
+from sessions.dialects.native import files, log, parameters, problems, wire
+from sessions.dialects.native.explanations import WhyView
 from sessions.dialects.native.operation import (
     CACHE_CONTROL,
+    DISPOSITION,
     ETAG,
     LOCATION,
+    NO_SNIFF,
     SESSION_POSITION,
     Answer,
     Operation,
     json_of,
 )
 from sessions.observe import routes as observe
+from sessions.verifying import Verification
 from sessions.web import health
 
 _OBJECT: Final[dict[str, Any]] = {"type": "object"}
@@ -95,18 +99,23 @@ SESSIONS_CREATE: Final = Operation(
 SESSIONS_LIST: Final = Operation(
     tag="sessions",
     scope="sessions:read",
-    parameters=(*parameters.SESSION_FILTERS, *parameters.CURSOR_PAGE, parameters.SEEN),
+    parameters=(
+        *parameters.SESSION_FILTERS,
+        *parameters.CURSOR_PAGE,
+        parameters.AS_OF,
+        parameters.SEEN,
+    ),
     answers=(json_of(wire.SessionList, "A page of sessions.", SESSION_POSITION),),
-    problems=problems.PAGED,
+    problems=(*problems.PAGED, "bad_time"),
     text="A page never repeats or skips a session, however many are made meanwhile.",
 )
 
 SESSIONS_GET: Final = Operation(
     tag="sessions",
     scope="sessions:read",
-    parameters=(parameters.SESSION_ID, *parameters.WAIT, parameters.SEEN),
+    parameters=(parameters.SESSION_ID, *parameters.WAIT, parameters.AS_OF, parameters.SEEN),
     answers=_session("The session."),
-    problems=(*problems.HISTORY, "session_deleted"),
+    problems=(*problems.HISTORY, "session_deleted", "bad_time"),
 )
 
 SESSIONS_PATCH: Final = Operation(
@@ -121,9 +130,9 @@ SESSIONS_PATCH: Final = Operation(
 SESSIONS_DELETE: Final = Operation(
     tag="sessions",
     scope="sessions:write",
-    parameters=(parameters.SESSION_ID, parameters.IF_MATCH),
+    parameters=(parameters.SESSION_ID, parameters.ERASE, parameters.IF_MATCH),
     answers=(Answer(status=204, text="It is deleted, or was.", headers=(SESSION_POSITION,)),),
-    problems=problems.CHANGE,
+    problems=(*problems.CHANGE, "invalid_query"),
 )
 
 SESSIONS_TRANSITION: Final = Operation(
@@ -169,6 +178,15 @@ SESSIONS_EVENTS: Final = Operation(
     problems=problems.HISTORY,
 )
 
+SESSIONS_WHY: Final = Operation(
+    tag="sessions",
+    scope="sessions:read",
+    parameters=(parameters.SESSION_ID, parameters.AS_OF, parameters.SEEN),
+    answers=(json_of(WhyView, "The answer, from the log alone.", SESSION_POSITION),),
+    problems=(*problems.HISTORY, "bad_time"),
+    text="Sessions that were deleted are explained as well.",
+)
+
 SESSIONS_VMS: Final = Operation(
     tag="machines",
     scope="sessions:read",
@@ -177,20 +195,76 @@ SESSIONS_VMS: Final = Operation(
     problems=(*problems.PAGED, "not_found", "session_deleted"),
 )
 
+SESSIONS_ARTIFACTS_ADD: Final = Operation(
+    tag="sessions",
+    scope="sessions:write",
+    parameters=(*_TO_CHANGE, parameters.ARTIFACT_NAME),
+    raw_body=True,
+    answers=_made("The session after it; `Location` is where the bytes are."),
+    problems=(
+        *(*problems.CHANGE, *problems.ONCE, "session_deleted", "session_ended"),
+        *("invalid_query", "invalid_value", "unreadable_body", "too_large"),
+    ),
+    text="The body may be larger than others: up to the setting `artifact_bytes_max`.",
+)
+
+SESSIONS_ARTIFACTS: Final = Operation(
+    tag="sessions",
+    scope="sessions:read",
+    parameters=(parameters.SESSION_ID, *parameters.HISTORY_PAGE),
+    answers=(json_of(files.ArtifactList, "A page of files; the last may be empty."),),
+    problems=problems.HISTORY,
+)
+
+SESSIONS_ARTIFACTS_GET: Final = Operation(
+    tag="sessions",
+    scope="sessions:read",
+    parameters=(parameters.SESSION_ID, parameters.SHA256),
+    answers=(
+        Answer(
+            status=200,
+            text="The bytes, with the type that they came with.",
+            content={"*/*": {}},
+            headers=(DISPOSITION, NO_SNIFF),
+        ),
+    ),
+    problems=(*problems.READ, "not_found", "artifact_gone"),
+)
+
+SESSIONS_EVIDENCE: Final = Operation(
+    tag="sessions",
+    scope="sessions:read",
+    parameters=(parameters.SESSION_ID, parameters.WITH_ARTIFACTS),
+    answers=(
+        Answer(
+            status=200,
+            text="A bundle, to be saved as a file. Artifacts whose bytes are gone are left out.",
+            content={files.EVIDENCE: {}},
+            headers=(DISPOSITION, NO_SNIFF),
+        ),
+    ),
+    problems=(*problems.READ, "not_found", "invalid_query"),
+)
+
 VMS_LIST: Final = Operation(
     tag="machines",
     scope="sessions:read",
-    parameters=(*parameters.VM_FILTERS, *parameters.CURSOR_PAGE, parameters.SEEN),
+    parameters=(
+        *parameters.VM_FILTERS,
+        *parameters.CURSOR_PAGE,
+        parameters.AS_OF,
+        parameters.SEEN,
+    ),
     answers=(json_of(wire.VmList, "A page of machines.", SESSION_POSITION),),
-    problems=problems.PAGED,
+    problems=(*problems.PAGED, "bad_time"),
 )
 
 VMS_GET: Final = Operation(
     tag="machines",
     scope="sessions:read",
-    parameters=(parameters.VM_ID, parameters.SEEN),
+    parameters=(parameters.VM_ID, parameters.AS_OF, parameters.SEEN),
     answers=(json_of(wire.VmView, "The machine.", *_REVISION),),
-    problems=(*problems.READ, "not_found", "bad_position"),
+    problems=(*problems.HISTORY, "bad_time"),
 )
 
 OBSERVE: Final = Operation(
@@ -220,6 +294,49 @@ FEED: Final = Operation(
     ),
     problems=problems.FEED,
     text=f"{_FRAMES} `wait` and `limit` are for the long poll only.",
+)
+
+LOG_HEAD: Final = Operation(
+    tag="log",
+    scope="sessions:read",
+    answers=(
+        Answer(
+            status=200,
+            text="The head; for clients that accept `text/plain` and not JSON, its note alone.",
+            content={wire.JSON: log.LogHead, log.NOTE: _TEXT},
+        ),
+    ),
+    problems=problems.READ,
+    text="The note is a C2SP tlog-checkpoint with an Ed25519 signature; `key` is its verifier key.",
+)
+
+LOG_CONSISTENCY: Final = Operation(
+    tag="log",
+    scope="sessions:read",
+    parameters=parameters.PROOF,
+    answers=(json_of(log.Consistency, "The proof, with the signed head that it leads to."),),
+    problems=(*problems.READ, "invalid_query", "bad_position"),
+)
+
+LOG_VERIFY: Final = Operation(
+    tag="log",
+    scope="admin",
+    answers=(json_of(Verification, "A verification runs.", status=202),),
+    problems=problems.READ,
+)
+
+LOG_VERIFICATION: Final = Operation(
+    tag="log",
+    scope="admin",
+    answers=(json_of(Verification, "The last verification since the service was started."),),
+    problems=problems.READ,
+)
+
+LOG_VERIFICATION_STOP: Final = Operation(
+    tag="log",
+    scope="admin",
+    answers=(json_of(Verification, "The last verification, which does not run any more."),),
+    problems=problems.READ,
 )
 
 KEYS_ISSUE: Final = Operation(

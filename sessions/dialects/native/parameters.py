@@ -14,6 +14,7 @@ from sessions.dialects.native.queries import (
     PAGE_MAX,
     POSITION_MAX,
 )
+from sessions.domain.policy import ARTIFACT_NAME_CHARS_MAX
 from sessions.observe.routes import POLL_LIMIT, POLL_LIMIT_MAX
 
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
@@ -59,11 +60,28 @@ IF_MATCH: Final = _header(
     "The `ETag` of the session as the caller knows it; the request is refused with 412 if the "
     "session has changed since. `*` or nothing matches every revision.",
 )
+SHA256: Final = Parameter(
+    name="sha256", place="path", schema=_TEXT, text="The SHA-256 of the artifact, in hex."
+)
+ARTIFACT_NAME: Final = _query(
+    "name",
+    {"type": "string", "minLength": 1, "maxLength": ARTIFACT_NAME_CHARS_MAX, "default": "artifact"},
+    "What the file is called; without slashes or control characters.",
+)
+WITH_ARTIFACTS: Final = _query(
+    "artifacts", {"type": "boolean", "default": True}, "Whether the files come with it."
+)
 SEEN: Final = _header(
     "Session-Position",
     {"type": "string", "pattern": "^[0-9]{1,19}$"},
     "The newest `Session-Position` that the caller has seen; the answer is at least as new. "
     "Without it the answer shows everything that happened before the request.",
+)
+ERASE: Final = _query(
+    "erase",
+    {"type": "boolean", "default": False},
+    "Also destroys the key of the session, for good: its secrets and sensitive messages cannot be "
+    "read any more, by anyone, and its artifacts are removed. For deleted sessions too.",
 )
 LAST_EVENT_ID: Final = _header(
     "Last-Event-ID",
@@ -86,6 +104,13 @@ WAIT: Final = (
     ),
 )
 
+AS_OF: Final = _query(
+    "as_of",
+    {"type": "string", "examples": ["42", "2026-01-31T12:00:00Z"]},
+    "A position of the log, or an RFC 3339 time: answer as things were right after the commit at "
+    "that position, or after the last one up to that time.",
+)
+
 CURSOR_PAGE: Final = (
     _query("cursor", _TEXT, "The `next` of the page before; nothing for the first page."),
     _limit(PAGE_DEFAULT, PAGE_MAX),
@@ -93,6 +118,17 @@ CURSOR_PAGE: Final = (
 HISTORY_PAGE: Final = (
     _query("after", {**_POSITION, "default": 0}, "The position after which the page begins."),
     _limit(PAGE_DEFAULT, PAGE_MAX),
+)
+
+PROOF: Final = (
+    Parameter(
+        name="from",
+        place="query",
+        schema=_POSITION,
+        text="The size of the log in the head that the caller kept.",
+        required=True,
+    ),
+    _query("to", _POSITION, "The size of the log to prove it of; without it, the present one."),
 )
 
 _KIND: Final = _query("kind", _any_of(*KINDS), "One of these kinds; may be repeated.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 import msgspec
@@ -21,10 +21,13 @@ from sessions.waiters import Wanted
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
 CURSOR: Final = "p"
+AS_OF: Final = "as_of"
 POSITION_MAX: Final = (1 << 63) - 1
+POSITION_DIGITS_MAX: Final = 19
 _DIALECTS: Final = ("native", "wave", "notte", "galtea", "devin", "instavm")
 _LIST: Final = frozenset(
     [
+        AS_OF,
         "kind",
         "status",
         "dialect",
@@ -38,13 +41,18 @@ _LIST: Final = frozenset(
         "limit",
     ]
 )
-_VMS: Final = frozenset({"status", "session", "cursor", "limit"})
+_VMS: Final = frozenset({AS_OF, "status", "session", "cursor", "limit"})
 CURSOR_PAGE: Final = frozenset({"cursor", "limit"})
 _PAGE: Final = frozenset({"after", "limit"})
-_GET: Final = frozenset({"wait", "timeout"})
+_DELETE: Final = frozenset({"erase"})
+_PROOF: Final = frozenset({"from", "to"})
+_GET: Final = frozenset({AS_OF, "wait", "timeout"})
+_ARTIFACT: Final = frozenset({"name"})
+_EVIDENCE: Final = frozenset({"artifacts"})
 METADATA: Final = "metadata."
 # Each one is a condition of its own, and SQLite's limit on the depth of an expression is 1000.
 CONDITIONS_MAX: Final = 64
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T")
 
 
@@ -97,9 +105,14 @@ def page(request: web.Request) -> tuple[int | None, int]:
     if cursor is not None:
         digits = cursor.removeprefix(CURSOR)
         if not cursor.startswith(CURSOR) or not _is_position(digits):
-            raise bad("cursor", "this is no cursor of ours", "bad_cursor")
+            raise bad("cursor", f"this is no cursor of a list without {AS_OF}", "bad_cursor")
         before = int(digits)
-    return before, integer(request.query, "limit", PAGE_DEFAULT, 1, PAGE_MAX)
+    return before, page_limit(request)
+
+
+def page_limit(request: web.Request) -> int:
+    """The size of a page."""
+    return integer(request.query, "limit", PAGE_DEFAULT, 1, PAGE_MAX)
 
 
 def history_page(request: web.Request) -> tuple[Position, int]:
@@ -107,6 +120,16 @@ def history_page(request: web.Request) -> tuple[Position, int]:
     known(request.query, _PAGE)
     after = integer(request.query, "after", 0, 0, POSITION_MAX, "bad_position")
     return Position(after), integer(request.query, "limit", PAGE_DEFAULT, 1, PAGE_MAX)
+
+
+def proof_range(request: web.Request, size: Position) -> tuple[Position, Position]:
+    """Between which two sizes of a log of `size` commits a proof is asked for."""
+    query = request.query
+    known(query, _PROOF)
+    if "from" not in query:
+        raise bad("from", "the size of the log that you know")
+    to = integer(query, "to", size, 0, size, "bad_position")
+    return Position(integer(query, "from", 0, 0, to, "bad_position")), Position(to)
 
 
 def wait_for(request: web.Request, wait_s_max: float) -> tuple[Wanted, float] | None:
@@ -126,6 +149,26 @@ def wait_for(request: web.Request, wait_s_max: float) -> tuple[Wanted, float] | 
         return state.status in statuses or state.deleted
 
     return wanted, timeout
+
+
+def erase(request: web.Request) -> bool:
+    """Whether a deletion is to be an erasure."""
+    query = request.query
+    known(query, _DELETE)
+    return words([query.get("erase", "false")], "erase", ("false", "true")) == ("true",)
+
+
+def artifact_name(request: web.Request) -> str:
+    """What a file is to be called."""
+    known(request.query, _ARTIFACT)
+    return request.query.get("name", "artifact")
+
+
+def with_artifacts(request: web.Request) -> bool:
+    """Whether evidence is to hold the files."""
+    query = request.query
+    known(query, _EVIDENCE)
+    return words([query.get("artifacts", "true")], "artifacts", ("false", "true")) == ("true",)
 
 
 def _few(name: str, values: list[_T]) -> tuple[_T, ...]:
@@ -185,15 +228,18 @@ def known(query: Mapping[str, str], names: Collection[str], prefix: str | None =
 
 def _time_us(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name)
-    if text is None:
-        return None
+    return None if text is None else time_us(text, name)
+
+
+def time_us(text: str, name: str) -> int:
+    """Microseconds since the epoch of an RFC 3339 time."""
     try:
         at = msgspec.convert(text, datetime)
     except msgspec.ValidationError:
         raise bad(name, "an RFC 3339 time such as 2026-01-31T12:00:00Z") from None
     if at.tzinfo is None:
         raise bad(name, "the time needs a zone")
-    return int(at.timestamp() * 1_000_000)
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def _scalar(text: str) -> str | int | float | bool | None:

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from sessions.dialects.native import keys, openapi, sessions, views, vms, wire
+from sessions.dialects.native import artifacts, keys, log, openapi, sessions, views, vms, wire
 from sessions.dialects.native import operations as of
 from sessions.dialects.native.operation import route
 from sessions.observe import routes as observe
@@ -53,11 +53,57 @@ ROUTES: Final = (
         "GET", f"{_SESSION}/messages", sessions.messages, "sessions.messages", of.SESSIONS_MESSAGES
     ),
     route("GET", f"{_SESSION}/events", sessions.events, "sessions.events", of.SESSIONS_EVENTS),
+    route("GET", f"{_SESSION}/why", sessions.why, "sessions.why", of.SESSIONS_WHY),
+    route(
+        "POST",
+        f"{_SESSION}/artifacts",
+        artifacts.add,
+        "sessions.artifacts.add",
+        of.SESSIONS_ARTIFACTS_ADD,
+    ),
+    route(
+        "GET",
+        f"{_SESSION}/artifacts",
+        artifacts.list_,
+        "sessions.artifacts",
+        of.SESSIONS_ARTIFACTS,
+    ),
+    route(
+        "GET",
+        f"{_SESSION}/artifacts/{{sha256}}",
+        artifacts.get,
+        "sessions.artifacts.get",
+        of.SESSIONS_ARTIFACTS_GET,
+    ),
+    route(
+        "GET",
+        f"{_SESSION}/evidence",
+        artifacts.evidence,
+        "sessions.evidence",
+        of.SESSIONS_EVIDENCE,
+    ),
     route("GET", f"{_SESSION}/vms", vms.of_session, "sessions.vms", of.SESSIONS_VMS),
     route("GET", "/api/v1/vms", vms.list_, "vms.list", of.VMS_LIST),
     route("GET", "/api/v1/vms/{id}", vms.get, "vms.get", of.VMS_GET),
     route("GET", "/api/v1/observe", observe.observe, "observe", of.OBSERVE),
     route("GET", "/api/v1/feed", observe.feed, "feed", of.FEED),
+    route("GET", "/api/v1/log/head", log.head, "log.head", of.LOG_HEAD),
+    route(
+        "GET",
+        "/api/v1/log/consistency",
+        log.consistency,
+        "log.consistency",
+        of.LOG_CONSISTENCY,
+    ),
+    route("POST", "/api/v1/log/verify", log.verify, "log.verify", of.LOG_VERIFY),
+    route("GET", "/api/v1/log/verify", log.verification, "log.verification", of.LOG_VERIFICATION),
+    route(
+        "DELETE",
+        "/api/v1/log/verify",
+        log.stop_verification,
+        "log.verification.stop",
+        of.LOG_VERIFICATION_STOP,
+    ),
     route("POST", "/api/v1/keys", keys.issue, "keys.issue", of.KEYS_ISSUE),
     route("GET", "/api/v1/keys", keys.list_, "keys.list", of.KEYS_LIST),
     route("DELETE", "/api/v1/keys/{id}", keys.revoke, "keys.revoke", of.KEYS_REVOKE),

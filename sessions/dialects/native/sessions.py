@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
 from eventstore.commit import Position
+from projections.folds.session import PREFIX, Session
 from projections.views.lists import list_sessions
 from sessions import ids
 from sessions.caller import Caller
-from sessions.dialects.native import queries, wire
+from sessions.conversation import opened, said_in, sealed_words
+from sessions.dialects.native import past, queries, wire
 from sessions.dialects.native.answers import (
+    IDEMPOTENCY_KEY,
     SESSION_POSITION,
     expected_revision,
+    items_of_history,
     json_answer,
+    once_of,
     seen_position,
     session_answer,
     views_reach,
 )
-from sessions.domain import commands
-from sessions.failure import Failure
+from sessions.dialects.native.explanations import why_view
+from sessions.domain import checks, commands
+from sessions.explaining import trail_of
 from sessions.service import Once
-from sessions.web.appkeys import SESSIONS, SETTINGS, VIEWS
+from sessions.web.appkeys import ERASURES, SESSIONS, SETTINGS, VAULT, VIEWS
 from sessions.web.auth import authorised
 from sessions.web.bodies import json_body
-
-IDEMPOTENCY_KEY: Final = "Idempotency-Key"
-_KEY_OK: Final = re.compile(r"[!-~]{1,255}")
 
 _create: Final = msgspec.json.Decoder(wire.CreateSession)
 _patch: Final = msgspec.json.Decoder(wire.PatchSession)
@@ -43,6 +44,12 @@ async def create(request: web.Request) -> web.Response:
     """Make a session; an `Idempotency-Key` makes it once."""
     who = authorised(request, "sessions:write")
     body = await json_body(request, _create)
+    once = await _once(request, sensitive=bool(body.secrets))
+    earlier = await _earlier(request, who, once)
+    if earlier is not None:
+        return session_answer(earlier, 201)
+    checks.secrets(body.secrets)
+    session_id = ids.uuid7()
     command = commands.CreateSession(
         kind=body.kind,
         dialect="native",
@@ -52,17 +59,19 @@ async def create(request: web.Request) -> web.Response:
         labels=body.labels,
         metadata=body.metadata,
         spec=body.spec,
+        secrets=await request.app[VAULT].seal_many(PREFIX + session_id, body.secrets),
         idle_timeout_s=body.idle_timeout_s,
         max_duration_s=body.max_duration_s,
     )
-    once = await _once(request)
-    state, _ = await request.app[SESSIONS].create(ids.uuid7(), command, who, once)
+    state, _ = await request.app[SESSIONS].create(session_id, command, who, once)
     return session_answer(state, 201)
 
 
 async def get(request: web.Request) -> web.Response:
-    """A session, at once or when it has a wanted status."""
+    """A session, at once, when it has a wanted status, or as it was."""
     who = authorised(request, "sessions:read")
+    if queries.AS_OF in request.query:
+        return await past.session(request, who)
     seen_position(request)
     sessions = request.app[SESSIONS]
     session_id = request.match_info["id"]
@@ -76,8 +85,10 @@ async def get(request: web.Request) -> web.Response:
 
 
 async def list_(request: web.Request) -> web.Response:
-    """A page of sessions, newest first."""
+    """A page of sessions, newest first, as they are or were."""
     who = authorised(request, "sessions:read")
+    if queries.AS_OF in request.query:
+        return await past.sessions(request, who)
     wanted = queries.session_filter(request, who)
     before, limit = queries.page(request)
     position = await views_reach(request)
@@ -101,11 +112,14 @@ async def patch(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """Delete a session; one that runs is stopped first."""
+    """Delete a session, with `erase` its secrets too; one that runs is stopped first."""
     who = authorised(request, "sessions:write")
-    state = await request.app[SESSIONS].execute(
-        request.match_info["id"], commands.Delete(), who, expected=expected_revision(request)
-    )
+    session_id, expected = request.match_info["id"], expected_revision(request)
+    if queries.erase(request):
+        state = await request.app[ERASURES].erase(session_id, who, expected)
+    else:
+        delete = commands.Delete()
+        state = await request.app[SESSIONS].execute(session_id, delete, who, expected=expected)
     return web.Response(status=204, headers={SESSION_POSITION: str(state.position)})
 
 
@@ -131,28 +145,25 @@ async def add_message(request: web.Request) -> web.Response:
     """Say something in a session; the answer is the session after it."""
     who = authorised(request, "sessions:write")
     body = await json_body(request, _message)
-    command = commands.AddMessage(
-        id=ids.uuid7(), role=body.role, content=body.content, data=body.data
-    )
-    return await _execute(request, who, command, 201)
+    once = await _once(request, sensitive=body.sensitive)
+    earlier = await _earlier(request, who, once)
+    if earlier is not None:
+        return _message_added(earlier)
+    if body.sensitive:
+        command = await _sensitive(request, who, body)
+    else:
+        command = commands.AddMessage(
+            id=ids.uuid7(), role=body.role, content=body.content, data=body.data
+        )
+    return _message_added(await _executed(request, who, command, once))
 
 
 async def messages(request: web.Request) -> web.Response:
     """What was said in a session, oldest first."""
     who = authorised(request, "sessions:read")
-    after, limit = queries.history_page(request)
-    items: list[wire.MessageView] = []
-    more = True
-    while more and len(items) < limit:
-        page = await request.app[SESSIONS].commits(request.match_info["id"], who, after, limit)
-        more = len(page) == limit
-        for commit in page:
-            if len(items) >= limit:
-                more = True
-                break
-            items.extend(wire.message_views(commit))
-            after = commit.position
-    return json_answer(wire.MessageList(items=items, next=after if more else None))
+    said, following = await items_of_history(request, who, said_in)
+    items = [wire.message_view(one) for one in await opened(request.app[VAULT], said)]
+    return json_answer(wire.MessageList(items=items, next=following))
 
 
 async def events(request: web.Request) -> web.Response:
@@ -167,28 +178,52 @@ async def events(request: web.Request) -> web.Response:
     return json_answer(wire.History(items=items, next=following))
 
 
-async def _execute(
-    request: web.Request, who: Caller, command: commands.AnyCommand, status: int = 200
-) -> web.Response:
-    state = await request.app[SESSIONS].execute(
-        request.match_info["id"],
-        command,
-        who,
-        expected=expected_revision(request),
-        once=await _once(request),
+async def why(request: web.Request) -> web.Response:
+    """Why a session is in its state, who brought it there, and what would move it on."""
+    who = authorised(request, "sessions:read")
+    queries.known(request.query, {queries.AS_OF})
+    until = await past.asked_position(request) if queries.AS_OF in request.query else None
+    trail = await trail_of(request.app[SESSIONS], request.match_info["id"], who, until)
+    return json_answer(why_view(trail), headers={SESSION_POSITION: str(trail.position)})
+
+
+async def _execute(request: web.Request, who: Caller, command: commands.AnyCommand) -> web.Response:
+    return session_answer(await _executed(request, who, command, await _once(request)))
+
+
+async def _executed(
+    request: web.Request, who: Caller, command: commands.AnyCommand, once: Once | None
+) -> Session:
+    return await request.app[SESSIONS].execute(
+        request.match_info["id"], command, who, expected=expected_revision(request), once=once
     )
-    answer = session_answer(state, status)
-    if status == 201:
-        answer.headers["Location"] = f"/api/v1/sessions/{state.id}/messages"
+
+
+async def _sensitive(
+    request: web.Request, who: Caller, body: wire.NewMessage
+) -> commands.AddMessage:
+    checks.content(body.content)
+    # A session that is not the caller's must not get a key.
+    state = await request.app[SESSIONS].get(request.match_info["id"], who)
+    stream = PREFIX + state.id
+    sealed = await sealed_words(request.app[VAULT], stream, body.content, body.data)
+    return commands.AddMessage(id=ids.uuid7(), role=body.role, content="", sealed=sealed)
+
+
+def _message_added(state: Session) -> web.Response:
+    answer = session_answer(state, 201)
+    answer.headers["Location"] = f"/api/v1/sessions/{state.id}/messages"
     return answer
 
 
-async def _once(request: web.Request) -> Once | None:
-    key = request.headers.get(IDEMPOTENCY_KEY)
-    if key is None:
+async def _earlier(request: web.Request, who: Caller, once: Once | None) -> Session | None:
+    """What a sensitive request did before, if it is a repeat: nothing is sealed for it again."""
+    if once is None or not once.sensitive:
         return None
-    if not _KEY_OK.fullmatch(key):
-        detail = f"{IDEMPOTENCY_KEY} is 1 to 255 visible ASCII characters."
-        raise Failure(400, "bad_idempotency_key", detail)
-    asked = b"\0".join((request.method.encode(), request.path.encode(), await request.read()))
-    return Once(f"native {key}", hashlib.sha256(asked).hexdigest())
+    return await request.app[SESSIONS].answered(once, who)
+
+
+async def _once(request: web.Request, *, sensitive: bool = False) -> Once | None:
+    if IDEMPOTENCY_KEY not in request.headers:
+        return None
+    return once_of(request, await request.read(), sensitive=sensitive)

@@ -7,7 +7,7 @@ from aiohttp import web
 from projections.folds.vm import PREFIX, Vm
 from projections.views.lists import VmFilter, list_vms
 from sessions.caller import Caller
-from sessions.dialects.native import queries, wire
+from sessions.dialects.native import past, queries, wire
 from sessions.dialects.native.answers import (
     SESSION_POSITION,
     json_answer,
@@ -20,8 +20,10 @@ from sessions.web.auth import authorised
 
 
 async def list_(request: web.Request) -> web.Response:
-    """A page of machines, newest first."""
+    """A page of machines, newest first, as they are or were."""
     who = authorised(request, "sessions:read")
+    if queries.AS_OF in request.query:
+        return await past.vms(request, who)
     return await _page(request, queries.vm_filter(request, who))
 
 
@@ -34,8 +36,11 @@ async def of_session(request: web.Request) -> web.Response:
 
 
 async def get(request: web.Request) -> web.Response:
-    """A machine."""
+    """A machine, as it is or was."""
     who = authorised(request, "sessions:read")
+    if queries.AS_OF in request.query:
+        return await past.vm(request, who)
+    queries.known(request.query, (queries.AS_OF,))
     seen_position(request)
     state = await _vm(request, request.match_info["id"], who)
     position = str(state.position)

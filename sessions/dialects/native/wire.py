@@ -11,11 +11,11 @@ from msgspec import UNSET, UnsetType
 from eventstore.commit import Commit
 from projections.events import CODEC
 from projections.events.access import Scope
-from projections.events.session import MessageAdded
 from projections.events.status import Dialect, Kind, Reason, Status
 from projections.folds.access import Key
 from projections.folds.session import Session, expiry, idle_deadline, max_deadline
 from projections.folds.vm import Vm, VmStatus
+from sessions.conversation import Said
 from sessions.dialects.instants import instant
 from sessions.failure import Failure, Reply
 
@@ -36,6 +36,7 @@ class CreateSession(Request, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     metadata: dict[str, Any] = {}
     spec: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
     idle_timeout_s: int | None = None
     max_duration_s: int | None = None
 
@@ -65,11 +66,12 @@ class Extend(Request, frozen=True, kw_only=True):
 
 
 class NewMessage(Request, frozen=True, kw_only=True):
-    """Something to say in the session."""
+    """Something to say in the session; of what is `sensitive` the log holds no word in clear."""
 
     content: str
     role: Literal["user", "agent", "system"] = "user"
     data: dict[str, Any] = {}
+    sensitive: bool = False
 
 
 class NewKey(Request, frozen=True, kw_only=True):
@@ -97,6 +99,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     labels: tuple[str, ...]
     metadata: dict[str, Any]
     spec: dict[str, Any]
+    secrets: dict[str, Literal["sealed", "erased"]]
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None
@@ -107,6 +110,7 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     max_deadline: datetime | None
     expires_at: datetime | None
     messages: int
+    artifacts: int
     position: int
     status_position: int
 
@@ -179,13 +183,15 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageView(msgspec.Struct, frozen=True, kw_only=True):
-    """One message of a session."""
+    """One message of a session; an `erased` one has neither `content` nor `data` any more."""
 
     id: str
     role: str
     content: str
     type: str
     data: dict[str, Any]
+    sensitive: bool
+    erased: bool
     actor: str
     at: datetime
     position: int
@@ -260,6 +266,7 @@ def session_view(state: Session) -> SessionView:
         labels=state.labels,
         metadata=state.metadata,
         spec=state.spec,
+        secrets=dict.fromkeys(state.secrets, "erased" if state.erased else "sealed"),
         created_at=instant(state.created_at),
         updated_at=instant(state.updated_at),
         started_at=_instant_or_none(state.started_at),
@@ -270,6 +277,7 @@ def session_view(state: Session) -> SessionView:
         max_deadline=_instant_or_none(max_deadline(state)),
         expires_at=_instant_or_none(expiry(state)),
         messages=state.messages,
+        artifacts=state.artifacts,
         position=state.position,
         status_position=state.status_position,
     )
@@ -317,22 +325,21 @@ def commit_view(commit: Commit) -> CommitView:
     )
 
 
-def message_views(commit: Commit) -> list[MessageView]:
-    """The messages of a commit."""
-    facts = [CODEC.decode(event) for event in commit.events if event.type == MessageAdded.NAME]
-    return [
-        MessageView(
-            id=fact.id,
-            role=fact.role,
-            content=fact.content,
-            type=fact.type,
-            data=fact.data,
-            actor=commit.actor,
-            at=instant(commit.at),
-            position=commit.position,
-        )
-        for fact in facts
-    ]
+def message_view(said: Said) -> MessageView:
+    """A message that was opened."""
+    fact, commit = said.fact, said.commit
+    return MessageView(
+        id=fact.id,
+        role=fact.role,
+        content=fact.content,
+        type=fact.type,
+        data=fact.data,
+        sensitive=said.sensitive,
+        erased=said.erased,
+        actor=commit.actor,
+        at=instant(commit.at),
+        position=commit.position,
+    )
 
 
 def key_view(key: Key) -> KeyView:

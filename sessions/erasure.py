@@ -1,0 +1,84 @@
+"""Erasing a session: its key, its files and, in the log, the fact that it was done.
+
+The key goes first, in one transaction with a note of what is to follow; whoever finds such a note
+goes on from there. So a crash at any point ends in an erased session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from eventstore.commit import Position
+from eventstore.errors import EventStoreError
+from eventstore.vault import Erasure, Vault
+from projections.folds.session import PREFIX, Session
+from sessions.caller import Caller
+from sessions.domain.commands import Erase
+from sessions.domain.rejections import RevisionMismatch
+from sessions.service import Sessions
+
+RETRY_S: Final = 1.0
+
+RemoveFiles = Callable[[str], Awaitable[None]]
+"""Removes the files of the session with this id, durably; there need not be any."""
+
+_log = structlog.get_logger()
+
+
+class Erasures:
+    """Erases sessions, and finishes what was interrupted."""
+
+    def __init__(self, sessions: Sessions, vault: Vault, remove_files: RemoveFiles) -> None:
+        self._sessions = sessions
+        self._vault = vault
+        self._remove_files = remove_files
+        self._interrupted = asyncio.Event()
+
+    async def erase(
+        self, session_id: str, who: Caller, expected: Position | None = None
+    ) -> Session:
+        """The session once nothing can open what it sealed, deleted if it was not.
+
+        Raises NotFound, RevisionMismatch if it is not at `expected`, and StorageError; what the
+        disk refused is tried again until it is done.
+        """
+        state = await self._sessions.find(session_id, who)
+        if expected is not None and expected != state.position:
+            raise RevisionMismatch(state.position)
+        try:
+            return await self._carry_out(Erasure(PREFIX + session_id, who.actor, state.tenant), who)
+        except EventStoreError:
+            self._interrupted.set()
+            raise
+
+    async def finish(self) -> None:
+        """Carry out what was interrupted, by a crash or by the disk; raises EventStoreError."""
+        for erasure in await self._vault.unfinished():
+            who = Caller(actor=erasure.actor, tenant=erasure.tenant, scopes=("sessions:write",))
+            await self._carry_out(erasure, who)
+            _log.info("erasure.finished", session=erasure.subject.removeprefix(PREFIX))
+
+    async def run(self) -> None:
+        """Finish what is interrupted, again and again where the disk refuses; until cancelled."""
+        while True:
+            try:
+                await self.finish()
+                self._interrupted.clear()
+            except EventStoreError as error:
+                _log.warning("erasure.interrupted", error=type(error).__name__)
+                self._interrupted.set()
+                await asyncio.sleep(RETRY_S)
+            await self._interrupted.wait()
+
+    async def _carry_out(self, erasure: Erasure, who: Caller) -> Session:
+        """Every step may be repeated, also by two at once."""
+        session_id = erasure.subject.removeprefix(PREFIX)
+        await self._vault.erase(erasure)
+        state = await self._sessions.execute(session_id, Erase(), who)
+        await self._remove_files(session_id)
+        await self._vault.finish(erasure.subject)
+        return state

@@ -1,0 +1,191 @@
+"""The service as it is, but that it kills itself at a named step: kill -9, from inside.
+
+python -m tests.support.dying serve ... reads from the environment
+    DIE_AT      the name of a step in STEPS, ERASING or BACKING_UP; unset: do not die
+    DIE_COUNT   at which time of the step (default 1)
+    CONSTANTS   JSON: {"module:NAME": value} of constants of modules to be set first
+and says `died at NAME` on stderr as its last words. With the name of a module that has a `main`
+instead of a command of the service, that runs with the arguments after it.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import itertools
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+WRITER: Final = "eventstore.sqlite.writer"
+VIEWS: Final = "projections.views.store"
+SHADOW: Final = "projections.shadow"
+SNAPSHOTS: Final = "projections.snapshots"
+HEADS: Final = "eventstore.heads"
+
+
+class Step(NamedTuple):
+    """`when` a function, `place` in its module, is called or has returned."""
+
+    module: str
+    place: str
+    when: Literal["before", "after", "within"]
+
+
+STEPS: Final[dict[str, Step]] = {
+    "append: queued": Step(WRITER, "Writer.submit", "after"),
+    "append: taken from the queue": Step(WRITER, "Writer._place", "before"),
+    "append: planned": Step(WRITER, "plan", "after"),
+    "append: about to be inserted": Step(WRITER, "Writer._insert", "before"),
+    "append: committed, not published": Step(WRITER, "Writer._insert", "after"),
+    "append: about to be told": Step(WRITER, "Writer._adopt", "before"),
+    "append: published, not answered": Step(WRITER, "Writer._adopt", "after"),
+    "append: answered, not sent": Step(WRITER, "_succeed", "after"),
+    "checkpoint: about to begin": Step(WRITER, "Writer._checkpoint", "before"),
+    "checkpoint: done": Step(WRITER, "Writer._checkpoint", "after"),
+    "follow: about to write": Step(VIEWS, "Views.write", "before"),
+    "follow: in the transaction": Step(VIEWS, "transact", "within"),
+    "follow: written, not noted": Step(VIEWS, "Views.write", "after"),
+    "rebuild: tables made": Step(VIEWS, "Views.make_next", "after"),
+    "rebuild: some rows written": Step(SHADOW, "Shadow._write_some", "after"),
+    "rebuild: rows written, no index": Step(VIEWS, "Views.index_next", "before"),
+    "rebuild: indexes made": Step(VIEWS, "Views.index_next", "after"),
+    "rebuild: about to switch": Step(VIEWS, "Views.switch", "before"),
+    "rebuild: switched": Step(VIEWS, "Views.switch", "after"),
+    "head: about to be written": Step(HEADS, "HeadFolder.write", "before"),
+    "head: written beside, not renamed": Step("pathlib", "Path.rename", "before"),
+    "head: renamed, folder not synced": Step("pathlib", "Path.rename", "after"),
+    "head: written, not noted": Step(HEADS, "HeadFolder.write", "after"),
+    "snapshot: some rows written": Step(SNAPSHOTS, "Snapshots.write", "after"),
+    "snapshot: in the transaction": Step(SNAPSHOTS, "transact", "within"),
+    "snapshot: about to be finished": Step(SNAPSHOTS, "Snapshots.finish", "before"),
+    "snapshot: finished": Step(SNAPSHOTS, "Snapshots.finish", "after"),
+}
+BACKUP: Final = "scripts.audit.backup"
+BACKING_UP: Final[dict[str, Step]] = {
+    "backup: copied": Step(BACKUP, "copy_database", "after"),
+    "backup: restored": Step(BACKUP, "check_file", "before"),
+    "backup: about to be replayed": Step(BACKUP, "replay", "before"),
+    "backup: agreed": Step(BACKUP, "_checked", "after"),
+    "backup: about to be renamed": Step("pathlib", "Path.rename", "before"),
+    "backup: renamed, folder not synced": Step("pathlib", "Path.rename", "after"),
+}
+
+VAULT: Final = "eventstore.vault"
+# A session is created, talked to and erased: the second command is the erasure.
+ERASING: Final[dict[str, Step]] = {
+    "erase: in the transaction": Step(VAULT, "transact", "within"),
+    "erase: key destroyed, WAL not cut": Step(VAULT, "transact", "after"),
+    "erase: key in no file": Step(VAULT, "Vault.erase", "after"),
+    "erase: about to be told": Step("sessions.service", "Sessions.execute", "before"),
+    "erase: told, files still there": Step("sessions.service", "Sessions.execute", "after"),
+    "erase: files about to go": Step("eventstore.artifacts", "ArtifactStore.remove", "before"),
+    "erase: files gone": Step("eventstore.artifacts", "ArtifactStore.remove", "after"),
+    "erase: finished, not answered": Step(VAULT, "Vault.finish", "after"),
+}
+
+
+def last_words(step: str) -> str:
+    """What a process that died at `step` has said."""
+    return f"died at {step}\n"
+
+
+def _deadly(step: str, count: int) -> Callable[[], None]:
+    """A call that returns `count - 1` times."""
+    calls = itertools.count(1)
+
+    def call() -> None:
+        if next(calls) == count:
+            os.write(2, last_words(step).encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return call
+
+
+def _nothing() -> None:
+    pass
+
+
+def _around(
+    original: Callable[..., Any], before: Callable[[], None], after: Callable[[], None]
+) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(original):
+
+        @functools.wraps(original)
+        async def awaited(*given: Any, **named: Any) -> Any:
+            before()
+            result = await original(*given, **named)
+            after()
+            return result
+
+        return awaited
+
+    @functools.wraps(original)
+    def called(*given: Any, **named: Any) -> Any:
+        before()
+        result = original(*given, **named)
+        after()
+        return result
+
+    return called
+
+
+def _within(original: Callable[..., Any], die: Callable[[], None]) -> Callable[..., Any]:
+    """For `transact`: between two of its statements."""
+
+    def statements(given: Sequence[Any]) -> Iterator[Any]:
+        yield from given[: len(given) // 2]
+        die()
+        yield from given[len(given) // 2 :]
+
+    @functools.wraps(original)
+    async def transact(connection: Any, given: Sequence[Any]) -> None:
+        await original(connection, statements(given))
+
+    return transact
+
+
+def arm(name: str, count: int) -> None:
+    """Make this process die when it comes to the step for the `count`-th time."""
+    step = {**STEPS, **ERASING, **BACKING_UP}[name]
+    owner, attribute = _found(step.module, step.place)
+    original = getattr(owner, attribute)
+    die = _deadly(name, count)
+    if step.when == "within":
+        setattr(owner, attribute, _within(original, die))
+    elif step.when == "before":
+        setattr(owner, attribute, _around(original, die, _nothing))
+    else:
+        setattr(owner, attribute, _around(original, _nothing, die))
+
+
+def _found(module: str, place: str) -> tuple[Any, str]:
+    """The owner of what stands at `place` in a module, and its name there."""
+    owner: Any = importlib.import_module(module)
+    *path, name = place.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    return owner, name
+
+
+def main() -> None:
+    """Prepare, then be the service."""
+    for place, value in json.loads(os.environ.get("CONSTANTS", "{}")).items():
+        module, _, path = place.partition(":")
+        owner, name = _found(module, path)
+        assert hasattr(owner, name), place
+        setattr(owner, name, value)
+    if "DIE_AT" in os.environ:
+        arm(os.environ["DIE_AT"], int(os.environ.get("DIE_COUNT", "1")))
+    program, arguments = sys.argv[1], sys.argv[2:]
+    if "." in program:
+        sys.exit(importlib.import_module(program).main(arguments))
+    sys.exit(importlib.import_module("sessions.cli").run([program, *arguments]))
+
+
+if __name__ == "__main__":
+    main()
