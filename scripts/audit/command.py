@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from eventstore.commit import Position
 from eventstore.errors import EventStoreError
 from eventstore.sqlite.archive import Archive
+from projections.wording import time_text
 
 HOLDS: Final = 0
 DOES_NOT_HOLD: Final = 1
@@ -51,10 +54,14 @@ def answer(
 ) -> int:
     """The exit code of `work`; whatever keeps it from running is one line and the code 2."""
     given = made.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # whatever the terminal can show
     try:
         return work(given)
     except (CannotRun, EventStoreError, sqlite3.Error, OSError) as error:
         message = str(error) or type(error).__name__
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        message = f"something in the log or the lists cannot be read ({error}): verify.py says what"
     except KeyboardInterrupt:
         message = "stopped"
     if given.json:
@@ -65,8 +72,32 @@ def answer(
 
 def say(value: Any) -> None:
     """One line of JSON on stdout."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.write(json_line(value))
     sys.stdout.flush()
+
+
+def json_line(value: Any) -> str:
+    """One line of JSON; what does not print is escaped, since a terminal might obey it."""
+    text = msgspec.json.encode(value).decode()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return text + "\n"
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+@contextmanager
+def pipe_may_close() -> Iterator[None]:
+    """A reader that has seen enough, such as `head`, ends the output and is no failure."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Else Python tries once more at its exit, and complains.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -89,7 +120,7 @@ def moment(text: str, archive: Archive) -> Position:
         return position
     found = archive.position_at(time_us(text))
     if not found:
-        first = show_time(archive.commit(Position(1)).at) if archive.size else "never"
+        first = time_text(archive.commit(Position(1)).at) if archive.size else "never"
         raise CannotRun(f"{text} is before the first event ({first})")
     return found
 
@@ -104,9 +135,3 @@ def time_us(text: str) -> int:
         at = at.replace(tzinfo=UTC)
     since = at - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def show_time(at_us: int) -> str:
-    """A time as people read it, exact to the microsecond."""
-    at = datetime.fromtimestamp(at_us // 1_000_000, UTC).replace(microsecond=at_us % 1_000_000)
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Final, NoReturn
@@ -18,6 +19,8 @@ def run(module: str) -> NoReturn:
     """Run `scripts.audit.MODULE`, in the project's .venv where this Python lacks the packages."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if not missing:
+        # As Ctrl-C does: what is half done is removed.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         sys.exit(importlib.import_module(f"scripts.audit.{module}").main())
     python = ROOT / ".venv" / "bin" / "python"
     script = Path(sys.argv[0])

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from scripts.bench import appends, fanout, rebuilds, requests
+from scripts.bench import appends, audits, exports, fanout, pasts, rebuilds, replays, requests
 from scripts.bench.report import Options, Result, environment, human_lines, moment
 
 Bench = Callable[[Options], Result]
@@ -22,8 +22,12 @@ BENCHES: Final[dict[str, Bench]] = {
     "get": requests.get,
     "list": requests.list_,
     "rebuild": rebuilds.rebuild,
+    "replay": replays.replay,
+    "export": exports.export,
+    "verify": audits.verify_log,
     "fanout": fanout.fanout,
     "start": rebuilds.start,
+    "asof": pasts.asof,
 }
 SECONDS_MAX: Final = 1200
 

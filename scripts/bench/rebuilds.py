@@ -55,20 +55,21 @@ class Rebuilt(msgspec.Struct, frozen=True):
     appends: int
 
 
-def _log(options: Options) -> Path:
+def long_log(options: Options) -> Path:
+    """The folder of the log that benches of whole logs share."""
     events = options.size(EVENTS, EVENTS_SMOKE)
     return built(options.folder, options.seed, events // PER_SESSION, events)
 
 
 def rebuild(options: Options) -> Result:
     """Follower.rebuild of the whole log while appends go on, against scan and decode alone."""
-    folder = _log(options)
+    folder = long_log(options)
     facts = Facts(options.seed)
     runs: list[Rebuilt] = []
     limits: list[tuple[float, float]] = []
     for _ in range(options.rounds):
         runs.append(asyncio.run(_rebuild(folder, facts)))
-        limits.append(_scan_and_decode(folder / FILE_NAME))
+        limits.append(scan_and_decode(folder / FILE_NAME))
     rates = [run.events / run.seconds for run in runs]
     found = compared([(rate, limit) for rate, (limit, _) in zip(rates, limits, strict=True)])
     return Result(
@@ -125,7 +126,7 @@ async def _trickle(log: SqliteLog, facts: Facts, times: list[float]) -> None:
         await asyncio.sleep(PAUSE_S)
 
 
-def _scan_and_decode(path: Path) -> tuple[float, float]:
+def scan_and_decode(path: Path) -> tuple[float, float]:
     """Events per second and CPU seconds per event of reading the log and nothing else (L4)."""
     decode = msgspec.json.Decoder(Commit).decode
     log = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
@@ -151,7 +152,7 @@ def _cpu_seconds() -> float:
 
 def start(options: Options) -> Result:
     """From the start of the process to `ready` on a long log, against the same on a short one."""
-    long = _log(options)
+    long = long_log(options)
     short = built(options.folder, options.seed, EVENTS_SHORT // PER_SESSION, EVENTS_SHORT)
     ready: list[tuple[float, float]] = []
     cpu: list[tuple[float, float]] = []

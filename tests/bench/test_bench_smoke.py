@@ -35,10 +35,13 @@ class Line(msgspec.Struct, kw_only=True):
 
 
 # These take more than 5 s on a busy machine: many processes, one after the other.
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("create", "get", "list", "fanout")]
+SLOW = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ("create", "get", "list", "fanout", "export")
+]
 
 
-@pytest.mark.parametrize("name", ["append", "rebuild", "start", *SLOW])
+@pytest.mark.parametrize("name", ["append", "rebuild", "replay", "asof", "verify", "start", *SLOW])
 def test_a_bench_ends_with_its_figures_as_json(name: str, tmp_path: Path) -> None:
     command = [sys.executable, str(RUN), name, "--smoke", "--seed", "7", "--folder", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_MAX)

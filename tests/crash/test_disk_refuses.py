@@ -3,7 +3,6 @@
 import asyncio
 import random
 import resource
-import shutil
 import signal
 import time
 
@@ -11,11 +10,10 @@ import pytest
 
 from eventstore.errors import StorageFull
 from eventstore.vault import Vault
-from tests.support.load import REFUSED, Load, Promises, check_promises
+from tests.support.aftermath import check_whole
+from tests.support.load import REFUSED, Load, Promises
 from tests.support.process import eventually, serving, start
-from tests.support.replays import Replay, bodies_in, checkpoint_in, opened_log, tables_in
 from tests.support.small_disk import small_disk
-from tests.support.trees import root_of_bodies
 
 SESSIONS = "/api/v1/sessions"
 FULL = 507
@@ -98,21 +96,6 @@ async def check_reads(client, session, sessions):
     assert len(body["items"]) == body["position"]
     assert (await answer_of(client, "GET", "/livez"))[0] == 200
     assert (await answer_of(client, "GET", "/api/v1/keys"))[0] == 200
-
-
-async def check_whole(folder, copy, promises):
-    """The log on the disk is whole and holds what was promised; the views are its fold."""
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.sock", "ballast"))
-    replayed = Replay()
-    replayed.extend(bodies_in(copy))
-    async with opened_log(copy) as log:
-        head = log.head()
-    assert (head.size, head.root) == (len(replayed.bodies), root_of_bodies(replayed.bodies))
-    check_promises(promises, replayed)
-    assert checkpoint_in(copy) == len(replayed.bodies)
-    assert tables_in(copy) == replayed.tables()
-    return replayed
 
 
 async def test_a_full_disk_refuses_writes_until_there_is_room(disk, copy):

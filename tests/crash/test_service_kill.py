@@ -1,168 +1,38 @@
 """kill -9 of the real service under load: what it promised is there, and everybody agrees."""
 
 import asyncio
-import contextlib
 import random
-import shutil
-from collections import Counter, defaultdict
 
-import aiohttp
-import msgspec
 import pytest
 
 from eventstore.codec import Fact
-from eventstore.commit import Append, restore
+from eventstore.commit import Append
 from eventstore.sqlite.log import FILE_NAME
 from eventstore.sqlite.writer import IDLE_S
 from projections.events import CODEC
 from projections.events.vm import VmReady, VmRequested, VmStarted, VmStopped
-from projections.subjects import replay
-from sessions.caller import DEFAULT_TENANT
-from sessions.observe.protocol import SHOWN
-from sessions.service import Once
+from tests.support.aftermath import (
+    CAUGHT_UP_S_MAX,
+    Observer,
+    check_image,
+    check_once,
+    check_replay,
+    check_views,
+    expected_frames,
+    retry,
+    seen_to_the_end,
+)
 from tests.support.load import Load, Promises, check_promises
-from tests.support.process import ADMIN_KEY, eventually, serving, start
-from tests.support.replays import Replay, bodies_in, checkpoint_in, digest, opened_log, tables_in
-from tests.support.trees import root_of_bodies
+from tests.support.process import serving, start
+from tests.support.replays import Replay, bodies_in, digest, opened_log
 
 KILLS = 30
 LIFE_S_MAX = 1.0
 START_S = 0.8
-CAUGHT_UP_S_MAX = 20.0
-RETRIES = 40
 CHECKPOINT_KILLS = 6
 CHECKPOINT_S = 0.03
 MESSAGES = 35
 MESSAGE_CHARS = 240_000
-
-
-class Observer:
-    """A websocket client that lives through every kill: it goes on after what it was told last."""
-
-    def __init__(self):
-        self.url = ""
-        self.position = 0
-        self.seen = []
-        self.connections = 0
-
-    async def run(self):
-        async with aiohttp.ClientSession() as client:
-            while True:
-                try:
-                    await self._watch(client)
-                except (aiohttp.ClientError, ConnectionError, ValueError):
-                    await asyncio.sleep(0.01)
-
-    async def _watch(self, client):
-        asked = {"after": self.position, "api_key": ADMIN_KEY}
-        async with client.ws_connect(f"{self.url}/api/v1/observe", params=asked) as socket:
-            hello = msgspec.json.decode((await socket.receive()).data or b"null")
-            if hello is None:
-                return
-            assert hello["type"] == "hello"
-            assert hello["after"] == self.position
-            self.connections += 1
-            async for message in socket:
-                self._take(message.data.encode())
-
-    def _take(self, frame):
-        told = msgspec.json.decode(frame)
-        assert told["type"] in ("event", "caught_up", "ping")
-        if told["type"] == "event":
-            assert told["position"] > self.position
-            self.seen.append((told["position"], digest(frame)))
-        assert told["position"] >= self.position
-        self.position = told["position"]
-
-
-def expected_frames(replayed):
-    """What an observer must have seen of this log."""
-    frames = []
-    for position, body in enumerate(replayed.bodies, 1):
-        if msgspec.json.decode(body)["stream"].startswith(SHOWN):
-            frames.append((position, digest(b'{"type":"event",' + body[1:])))
-    return frames
-
-
-async def check_image(folder, image, replayed):
-    """The files as the kill left them: whole, and the same log as before with more at its end."""
-    shutil.rmtree(image, ignore_errors=True)
-    image.mkdir()
-    for suffix in ("", "-wal"):
-        source = folder / (FILE_NAME + suffix)
-        if source.exists():
-            shutil.copy(source, image)
-    async with opened_log(image) as log:
-        head = log.head()
-        bodies = bodies_in(image)
-    assert bodies[: len(replayed.bodies)] == replayed.bodies
-    replayed.extend(bodies[len(replayed.bodies) :])
-    assert (head.size, head.root) == (len(bodies), root_of_bodies(bodies))
-
-
-async def check_views(service, folder, replayed):
-    """The service that has just come back shows the fold of its log, row by row."""
-    assert bodies_in(folder) == replayed.bodies
-    assert checkpoint_in(folder) == len(replayed.bodies)
-    assert tables_in(folder) == replayed.tables()
-    async with service.client() as client, client.get("/readyz") as answer:
-        ready = await answer.json()
-    assert (answer.status, ready["head"], ready["lag"]) == (200, len(replayed.bodies), 0)
-
-
-def check_replay(replayed):
-    """Folded in one go, stream by stream, the states are those of the fold commit by commit."""
-    streams = defaultdict(list)
-    for body in replayed.bodies:
-        commit = restore(body).commit
-        streams[commit.stream].append(commit)
-    assert {name: replay(name, commits) for name, commits in streams.items()} == replayed.states
-
-
-def check_once(promises, replayed):
-    """Each request with an idempotency key was carried out once; a refused one not at all."""
-    marks: Counter[str] = Counter()
-    for _, kind, data in replayed.facts:
-        if kind == "session.created":
-            marks[data["metadata"].get("name", "")] += 1
-        elif kind == "message.added":
-            marks[data["content"].rstrip("abc√")] += 1
-    for asked, answered in promises.once.values():
-        mark = asked.body.get("metadata", {}).get("name") or asked.body.get("content")
-        if mark is not None:
-            # The request that was under way when the service died may be in the log or not.
-            wanted = (1,) if answered else (0, 1)
-            assert marks[mark.rstrip("abc√")] in wanted, asked
-        assert carried_out(asked, replayed) or not answered
-    assert not any(carried_out(asked, replayed) for asked in promises.never)
-
-
-def carried_out(asked, replayed):
-    """True if the log holds the commit of this request; one that changes nothing has one too."""
-    return Once(f"native {asked.key}", "").commit_id(DEFAULT_TENANT).hex() in replayed.ids
-
-
-async def retry(service, promises, load, chance):
-    """Make the unanswered requests again, and some of those that were answered."""
-    once = promises.once.values()
-    unanswered = [asked for asked, answered in once if answered is None]
-    answered = [asked for asked, answered in once if answered]
-    again = unanswered + chance.sample(answered, min(RETRIES, len(answered)))
-    chance.shuffle(again)
-    async with service.client() as client:
-        await asyncio.gather(*(load.once(client, asked) for asked in again))
-    assert all(answered for _, answered in promises.once.values())
-    return len(unanswered)
-
-
-async def seen_to_the_end(observer, watching, head):
-    """Wait until the observer was told all; whatever went wrong in it comes out here."""
-    await eventually(
-        lambda: observer.position >= head or watching.done(), CAUGHT_UP_S_MAX, "the observer"
-    )
-    watching.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await watching
 
 
 async def add_machine(folder, number):

@@ -204,6 +204,9 @@ async def test_a_log_that_was_put_back_does_not_meet_the_views_of_its_future(mad
     async with serving(folder) as service:
         await work(service, 4, LOAD_S / 2)
         await service.stop()
+    # Else the service would not start: the heads speak of the future too.
+    shutil.rmtree(folder / "heads")
+    shutil.copytree(made.folder / "heads", folder / "heads")
     shutil.copy(made.folder / LOG_FILE, folder)
     async with serving(folder) as service, service.client() as client:
         assert (await pages(client), await filters(client)) == made.lists

@@ -1,7 +1,7 @@
-"""Every command in the README is run, in order, and its output compared with what stands there.
+"""Every command of these pages is run, in order, and its output compared with what stands there.
 
 Ids and times differ from run to run and are compared by shape. SESSIOND_UPDATE_DOCS=1 writes the
-output that was seen into the README.
+output that was seen into the page.
 """
 
 import os
@@ -16,9 +16,13 @@ BLOCK = re.compile(r"<!-- (run|serve|output) -->\n```\w+\n(.*?)```", re.DOTALL)
 VOLATILE = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UUID"),
     (re.compile(r"\b(product|version|test|testCase|session)_[a-z0-9]{25}\b"), r"\1_ID"),
-    (re.compile(r"\b[0-9a-f]{32}\b"), "HEX"),
+    (re.compile(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{64}\b"), "HEX"),
+    (re.compile(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}"), "VKEY"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+]00:00)?"), "TIME"),
-    (re.compile(r"PT[\d.]+S"), "DURATION"),
+    (re.compile(r"PT[\d.]+S|\+[\d.]+ (ms|s|us)\b"), "DURATION"),
+    (re.compile(r"\b1[78]\d{14}\b"), "MICROSECONDS"),
+    (re.compile(r"sealed:v1:[A-Za-z0-9+/]+"), "SEALED"),
+    (re.compile(r" +"), " "),
 )
 
 
@@ -35,8 +39,9 @@ def reader(tmp_path):
     someone.close()
 
 
-def test_the_readme_does_what_it_says(reader):
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("page", ["README.md", "docs/audit.md"])
+def test_the_page_does_what_it_says(reader, page):
+    text = (ROOT / page).read_text()
     seen = ""
     for kind, block in BLOCK.findall(text):
         if kind == "serve":
@@ -46,14 +51,14 @@ def test_the_readme_does_what_it_says(reader):
         elif os.environ.get("SESSIOND_UPDATE_DOCS"):
             marked = f"<!-- output -->\n```{_language(text, block)}\n"
             text = text.replace(f"{marked}{block}```", f"{marked}{_lines(seen)}```", 1)
-            (ROOT / "README.md").write_text(text)
+            (ROOT / page).write_text(text)
         else:
             assert shape(_lines(seen)) == shape(block)
 
 
 def _lines(seen: str) -> str:
     """Answers of the native API end without a newline: one line each makes them readable."""
-    return seen.strip().replace("}{", "}\n{") + "\n"
+    return seen.strip("\n").replace("}{", "}\n{") + "\n"
 
 
 def _language(text: str, block: str) -> str:
