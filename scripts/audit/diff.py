@@ -16,7 +16,7 @@ import msgspec
 
 from eventstore.commit import Commit, Position
 from eventstore.sqlite.archive import Archive
-from projections.subjects import Subject, fold, subject_of
+from projections.subjects import SUBJECTS, Subject, fold, subject_of
 from projections.wording import open_only, plain, shown, time_text
 from scripts.audit import command
 from scripts.audit.checking import check
@@ -29,6 +29,13 @@ PROGRESS_EVERY: Final = 500
 VALUE_CHARS_MAX: Final = 200
 # They change with every commit and are told by the heading.
 DULL: Final = frozenset({"position", "updated_at"})
+# Microseconds since the epoch in every state.
+INSTANTS: Final = frozenset(
+    name
+    for subject in SUBJECTS.values()
+    for name in subject.state.__struct_fields__
+    if name.endswith("_at")
+)
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +95,8 @@ def _differ(given: argparse.Namespace, archive: Archive, a: Position, b: Positio
                 found += 1
                 _tell(given, archive, changed)
     if not given.json:
-        print(f"{found or 'no'} streams differ between positions {a} and {b}")
+        differ = "1 stream differs" if found == 1 else f"{found or 'no'} streams differ"
+        print(f"{differ} between positions {a} and {b}")
     return command.DOES_NOT_HOLD if found else command.HOLDS
 
 
@@ -175,7 +183,7 @@ def _tell(given: argparse.Namespace, archive: Archive, changed: Changed) -> None
     for change in changed.changes:
         if change.field in DULL:
             continue
-        values = (_value(value) for value in (change.before, change.after))
+        values = (_value(change.field, value) for value in (change.before, change.after))
         print(f"  {plain(change.field)}: {' -> '.join(values)}{_who(archive, change, by)}")
     for position in sorted(by):
         for line in Telling().lines([by[position]]):
@@ -183,8 +191,12 @@ def _tell(given: argparse.Namespace, archive: Archive, changed: Changed) -> None
             print(f"    {position}  {at}  {actor}  {line.told.words}")
 
 
-def _value(value: Any) -> str:
-    return "nothing" if value is None else shown(value, VALUE_CHARS_MAX)
+def _value(field: str, value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if field in INSTANTS and type(value) is int:
+        return time_text(value)
+    return shown(value, VALUE_CHARS_MAX)
 
 
 def _who(archive: Archive, change: Change, by: dict[Position, Commit]) -> str:

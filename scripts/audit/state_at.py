@@ -139,7 +139,7 @@ async def _list(
             count += 1
             sys.stdout.write(_line(given, state, position))
     if not given.json:
-        print(f"{count} sessions as of position {position}")
+        print(f"{count} session{'' if count == 1 else 's'} as of position {position}")
 
 
 def _line(given: argparse.Namespace, state: Session, position: Position) -> str:

@@ -278,4 +278,4 @@ def test_both_are_there_for_people(made):
     changed = run_script("diff", "--data", folder, "--a", 0, "--b", COMMITS, "--session", stream)
     assert changed.code == 1
     assert f"{stream}: nothing -> " in changed.out
-    assert "1 streams differ between positions 0 and 200" in changed.out
+    assert "1 stream differs between positions 0 and 200" in changed.out
