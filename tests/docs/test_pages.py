@@ -20,7 +20,6 @@ VOLATILE = (
     (re.compile(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}"), "VKEY"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+]00:00)?"), "TIME"),
     (re.compile(r"PT[\d.]+S|\+[\d.]+ (ms|s|us)\b"), "DURATION"),
-    (re.compile(r"\b1[78]\d{14}\b"), "MICROSECONDS"),
     (re.compile(r"sealed:v1:[A-Za-z0-9+/]+"), "SEALED"),
     (re.compile(r" +"), " "),
 )
