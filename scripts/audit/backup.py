@@ -132,6 +132,7 @@ def _checked(
         )
 
 
+@command.pipe_may_close()
 def _tell(given: argparse.Namespace, backed_up: BackedUp) -> None:
     if given.json:
         command.say(backed_up)

@@ -31,10 +31,11 @@ def check(archive: Archive, *, as_json: bool) -> int:
         raise CannotRun("a rebuild of the lists is running: check them when it is done")
     with command.progress("folding", archive.size) as advance:
         found = compare(archive, folder, advance)
-    if as_json:
-        command.say(_as_json(archive, found))
-    else:
-        print(*_sentences(archive, found), sep="\n")
+    with command.pipe_may_close():
+        if as_json:
+            command.say(_as_json(archive, found))
+        else:
+            print(*_sentences(archive, found), sep="\n")
     return command.HOLDS if found.difference is None else command.DOES_NOT_HOLD
 
 

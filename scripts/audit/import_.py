@@ -79,16 +79,19 @@ def _import(given: argparse.Namespace) -> int:
             command.say({"error": str(error), "line": getattr(error, "line", None)})
         print(f"import_.py: {given.source}: {error}", file=sys.stderr)
         return DOES_NOT_HOLD
+    _tell(given, imported)
+    return HOLDS
+
+
+@command.pipe_may_close()
+def _tell(given: argparse.Namespace, imported: Imported) -> None:
     if given.json:
         command.say(imported)
-    else:
-        print(
-            f"{imported.commits} commits ({imported.events} events) are now the log in {given.to}"
-        )
-        print(f"epoch {imported.epoch}")
-        print(f"root {imported.root}, as {' and '.join(imported.checked)} said")
-        print(VAULT)
-    return HOLDS
+        return
+    print(f"{imported.commits} commits ({imported.events} events) are now the log in {given.to}")
+    print(f"epoch {imported.epoch}")
+    print(f"root {imported.root}, as {' and '.join(imported.checked)} said")
+    print(VAULT)
 
 
 def _load(

@@ -62,12 +62,16 @@ def _run(given: argparse.Namespace) -> int:
     )
     with command.progress("verifying", _PERCENT, quiet=given.json) as advance:
         verified = verify(ask, lambda done, size: advance(_PERCENT * done // max(1, size)))
+    _tell(given, verified)
+    return command.HOLDS if verified.holds else command.DOES_NOT_HOLD
+
+
+@command.pipe_may_close()
+def _tell(given: argparse.Namespace, verified: Verified) -> None:
     if given.json:
         command.say(verified)
     else:
-        for line in _lines(verified):
-            print(line)
-    return command.HOLDS if verified.holds else command.DOES_NOT_HOLD
+        print(*_lines(verified), sep="\n")
 
 
 def _sources(given: argparse.Namespace) -> Sources:

@@ -59,6 +59,14 @@ def test_a_log_that_holds(copy, capsys):
     assert listing(copy.folder) == before
 
 
+def test_the_exit_code_is_the_verdict_also_when_nobody_reads_on(copy):
+    script = f"{sys.executable} {ROOT / 'scripts/verify.py'} --data {copy.folder}"
+    # The reader has gone before the first word is written.
+    line = f"{{ sleep 0.2; {script}; echo code $? >&2; }} | true"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+    assert done.stderr == "code 0\n"
+
+
 def test_the_key_is_the_one_that_is_given_or_else_what_is_there(copy, capsys, tmp_path):
     vkey = HeadFolder(copy.heads).vkey()
     kept = tmp_path / "kept.vkey"
