@@ -1,7 +1,12 @@
-"""What all tests share: the Hypothesis profile, and a log that is silent but for crashes."""
+"""What all tests share: the Hypothesis profile, a log that is silent but for crashes, fixtures."""
 
+import asyncio
+
+import pytest
 import structlog
 from hypothesis import settings
+
+from tests.support.tampering import Copy, make_log
 
 # Random on purpose: each run looks somewhere else, and a failure prints the blob that replays it.
 # No deadline: a slow disk or a busy machine is not a wrong answer.
@@ -17,3 +22,17 @@ def _only_crashes(_, __, event):
 
 _traceback = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 structlog.configure(processors=[_only_crashes, _traceback])
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A log with signed heads."""
+    folder = tmp_path_factory.mktemp("original") / "data"
+    asyncio.run(make_log(folder))
+    return folder
+
+
+@pytest.fixture
+def copy(original, tmp_path):
+    """A copy of it to tamper with."""
+    return Copy(original, tmp_path / "data")

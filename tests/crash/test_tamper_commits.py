@@ -1,6 +1,5 @@
 """Who changes the log in the database is found out, at the very commit or between two heads."""
 
-import asyncio
 import itertools
 import random
 
@@ -10,22 +9,10 @@ import pytest
 from eventstore.checkpoint import Signer
 from eventstore.merkle import leaf_hash
 from eventstore.verification import PAGE
-from tests.support.tampering import COLUMNS, COMMITS, HEAD_SIZES, Copy, make_log, with_flip
+from tests.support.tampering import COLUMNS, COMMITS, HEAD_SIZES, with_flip
 
 FLIPS = 25
 SEED = 20_260_131
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("original") / "data"
-    asyncio.run(make_log(folder))
-    return folder
-
-
-@pytest.fixture
-def copy(original, tmp_path):
-    return Copy(original, tmp_path / "data")
 
 
 def test_a_log_that_nobody_touched_holds(copy):

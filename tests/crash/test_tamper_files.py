@@ -1,6 +1,5 @@
 """Files that were changed around the commits: the database's own pages, its schema, the heads."""
 
-import asyncio
 import contextlib
 import random
 import re
@@ -15,24 +14,12 @@ from eventstore.heads import HeadFolder
 from eventstore.sqlite.log import SqliteLog
 from eventstore.testimony import Sources
 from tests.support.logs import wish
-from tests.support.tampering import COMMITS, HEAD_SIZES, OLDER, Copy, make_log
+from tests.support.tampering import COMMITS, HEAD_SIZES, OLDER
 
 SEED = 20_260_201
 OFFSETS = 60
 OFFSETS_SLOW = 2_000
 HEADER_BYTES = 100
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("original") / "data"
-    asyncio.run(make_log(folder))
-    return folder
-
-
-@pytest.fixture
-def copy(original, tmp_path):
-    return Copy(original, tmp_path / "data")
 
 
 def all_that_is_read(file):

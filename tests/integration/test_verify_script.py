@@ -21,21 +21,9 @@ from eventstore.sqlite.verifying import Ask, ranges, verify
 from eventstore.verification import PAGE
 from scripts.audit.verify import main
 from tests.support.logs import wish
-from tests.support.tampering import COMMITS, Copy, make_log
+from tests.support.tampering import COMMITS
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("original") / "data"
-    asyncio.run(make_log(folder))
-    return folder
-
-
-@pytest.fixture
-def copy(original, tmp_path):
-    return Copy(original, tmp_path / "data")
 
 
 def listing(folder):
