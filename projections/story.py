@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from projections.events import CODEC
 from projections.events.access import KeyIssued, KeyRevoked
 from projections.events.artifact import ArtifactStored
 from projections.events.catalog import CatalogEntered
+from projections.events.device import DeviceRegistered, DeviceRemoved
 from projections.events.request import RequestAnswered
 from projections.events.session import (
     MessageAdded,
@@ -28,6 +30,16 @@ from projections.events.session import (
     SessionStatusChanged,
 )
 from projections.events.status import Kind
+from projections.events.test_run import (
+    ChannelPosted,
+    ResultsReplaced,
+    SessionResumedBy,
+    TestCompleted,
+    TestsMarkedMalfunctioning,
+    TestsSelected,
+    TestStarted,
+    TestTimedOut,
+)
 from projections.events.vm import (
     ExecutionFinished,
     ExecutionStarted,
@@ -41,7 +53,18 @@ from projections.events.vm import (
     VmStopped,
     VmSuspended,
 )
-from projections.wording import HIDDEN, duration, items, pairs, plain, quoted, seconds, time_text
+from projections.wording import (
+    HIDDEN,
+    TEXT_CHARS_MAX,
+    duration,
+    items,
+    pairs,
+    plain,
+    quoted,
+    seconds,
+    shown,
+    time_text,
+)
 
 _MS_US: Final = 1_000
 FINGERPRINT_CHARS: Final = 12
@@ -188,6 +211,60 @@ def _answered(fact: RequestAnswered, _: Known) -> str:
     return f"answered a request that is done once, {plain(fact.fingerprint[:FINGERPRINT_CHARS])}"
 
 
+def _selected(fact: TestsSelected, _: Known) -> str:
+    return f"tests selected: {_tests(fact.count)}, {plain(fact.sha256[:FINGERPRINT_CHARS])}; " + (
+        pairs(fact.totals) or "of no API"
+    )
+
+
+def _tests(count: int) -> str:
+    return f"{count} test" if count == 1 else f"{count} tests"
+
+
+def _test_started(fact: TestStarted, _: Known) -> str:
+    return f"test {quoted(fact.path)} handed out, reports within {fact.timeout_ms} ms"
+
+
+def _test_completed(fact: TestCompleted, _: Known) -> str:
+    words = f"test {quoted(fact.path)} reported {fact.status}"
+    if fact.message is not None:
+        words += f", {quoted(fact.message)}"
+    if fact.subtests is not None:
+        told = Counter(map(_status_word, fact.subtests))
+        words += f"; subtests {pairs(told) or 'none'}"
+    return words + (f"; with {pairs(fact.extra)}" if fact.extra else "")
+
+
+def _status_word(subtest: dict[str, Any]) -> str:
+    status = subtest.get("status")
+    return status if isinstance(status, str) else shown(status)
+
+
+def _test_timed_out(fact: TestTimedOut, _: Known) -> str:
+    logs = f"; its log {items(fact.logs)}" if fact.logs else ""
+    return f"test {quoted(fact.path)} did not report in time{logs}"
+
+
+def _malfunctioning(fact: TestsMarkedMalfunctioning, _: Known) -> str:
+    return f"malfunctioning are now {items(fact.paths) or 'no tests'}"
+
+
+def _replaced(fact: ResultsReplaced, _: Known) -> str:
+    digest = plain(fact.sha256[:FINGERPRINT_CHARS])
+    words = f"results of {quoted(fact.api)} replaced: {_tests(fact.results)}, {fact.passed} passed"
+    words += f", {fact.failed} failed, {fact.timed_out} timed out, {fact.not_run} not run"
+    return f"{words}; {fact.size} bytes, {digest}"
+
+
+def _posted(fact: ChannelPosted, _: Known) -> str:
+    return f"posted {quoted(fact.type)} to the channel: {shown(fact.data, TEXT_CHARS_MAX)}"
+
+
+def _resumed_by(fact: SessionResumedBy, _: Known) -> str:
+    other = "no session" if fact.token is None else f"session {quoted(fact.token, 64)}"
+    return f"device was told to go on with {other}"
+
+
 def _vm_requested(fact: VmRequested, _: Known) -> str:
     words = f"machine requested for session {plain(fact.session, 64)}: {fact.vcpu_count} CPU, "
     words += f"{fact.memory_mb} MB, at most {seconds(fact.lifetime_s)}"
@@ -240,6 +317,10 @@ def _entered(fact: CatalogEntered, _: Known) -> str:
     return f"entered as {quoted(fact.type, 40)}{parent}{data}"
 
 
+def _registered(fact: DeviceRegistered, _: Known) -> str:
+    return f"device {quoted(fact.name, 64)} registered: {quoted(fact.user_agent)}"
+
+
 SENTENCES: Final[dict[type, Callable[[Any, Known], str]]] = {
     SessionCreated: _created,
     SessionConfigured: _configured,
@@ -252,6 +333,14 @@ SENTENCES: Final[dict[type, Callable[[Any, Known], str]]] = {
     MessageAdded: _said,
     ArtifactStored: _stored,
     RequestAnswered: _answered,
+    TestsSelected: _selected,
+    TestStarted: _test_started,
+    TestCompleted: _test_completed,
+    TestTimedOut: _test_timed_out,
+    TestsMarkedMalfunctioning: _malfunctioning,
+    ResultsReplaced: _replaced,
+    ChannelPosted: _posted,
+    SessionResumedBy: _resumed_by,
     VmRequested: _vm_requested,
     VmStarted: _vm_started,
     VmReady: _vm_ready,
@@ -266,5 +355,7 @@ SENTENCES: Final[dict[type, Callable[[Any, Known], str]]] = {
     KeyIssued: _key_issued,
     KeyRevoked: lambda *_: "key closed for good",
     CatalogEntered: _entered,
+    DeviceRegistered: _registered,
+    DeviceRemoved: lambda fact, _: f"device removed: {fact.reason}",
 }
 """Every fact of the vocabulary has its sentence here."""

@@ -10,7 +10,7 @@ import msgspec
 from eventstore.codec import Fact
 from eventstore.commit import Commit
 from projections.events import CODEC
-from projections.folds import access, catalog, session, vm
+from projections.folds import access, catalog, device, session, vm
 
 TEXT_CHARS_MAX: Final = 4_000
 """How much of a session's words the text filter of lists sees."""
@@ -46,6 +46,7 @@ def _session_row(state: session.Session) -> tuple[object, ...]:
         state.owner,
         state.created_at,
         session.deadline(state),
+        state.tests_running,
         int(state.deleted),
         session_text(state),
         state_text(state),
@@ -76,6 +77,11 @@ def _entry_row(state: catalog.Entry) -> tuple[object, ...]:
     return (*head, state_text(state))
 
 
+def _device_row(state: device.Device) -> tuple[object, ...]:
+    removed = int(state.removed_at is not None)
+    return state.created, state.id, state.tenant, removed, state_text(state)
+
+
 SESSION: Final = Subject(
     prefix=session.PREFIX,
     table="sessions",
@@ -89,6 +95,7 @@ SESSION: Final = Subject(
         "owner",
         "created_at",
         "deadline",
+        "tests_running",
         "deleted",
         "text",
         "state",
@@ -121,14 +128,22 @@ CATALOG: Final = Subject(
     evolve=catalog.evolve,
     row=_entry_row,
 )
+DEVICE: Final = Subject(
+    prefix=device.PREFIX,
+    table="devices",
+    columns=("created", "id", "tenant", "deleted", "state"),
+    state=device.Device,
+    evolve=device.evolve,
+    row=_device_row,
+)
 
 SUBJECTS: Final[dict[str, Subject]] = {
-    subject.prefix: subject for subject in (SESSION, VM, KEY, CATALOG)
+    subject.prefix: subject for subject in (SESSION, VM, KEY, CATALOG, DEVICE)
 }
 # A change of any of these makes the views of an older version worthless: they are rebuilt.
 VIEWS_VERSION: Final = (
-    f"schema 1, session {session.VERSION}, vm {vm.VERSION}, "
-    f"key {access.VERSION}, catalog {catalog.VERSION}"
+    f"schema 2, session {session.VERSION}, vm {vm.VERSION}, "
+    f"key {access.VERSION}, catalog {catalog.VERSION}, device {device.VERSION}"
 )
 
 

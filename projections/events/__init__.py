@@ -8,6 +8,7 @@ from eventstore.codec import Codec
 from projections.events.access import KeyIssued, KeyRevoked
 from projections.events.artifact import ArtifactStored
 from projections.events.catalog import CatalogEntered
+from projections.events.device import DeviceRegistered, DeviceRemoved
 from projections.events.request import RequestAnswered
 from projections.events.session import (
     MessageAdded,
@@ -19,6 +20,16 @@ from projections.events.session import (
     SessionExtended,
     SessionLabelled,
     SessionStatusChanged,
+)
+from projections.events.test_run import (
+    ChannelPosted,
+    ResultsReplaced,
+    SessionResumedBy,
+    TestCompleted,
+    TestsMarkedMalfunctioning,
+    TestsSelected,
+    TestStarted,
+    TestTimedOut,
 )
 from projections.events.upcasts import UPCASTERS
 from projections.events.vm import (
@@ -47,6 +58,14 @@ VOCABULARY: Final = (
     MessageAdded,
     ArtifactStored,
     RequestAnswered,
+    TestsSelected,
+    TestStarted,
+    TestCompleted,
+    TestTimedOut,
+    TestsMarkedMalfunctioning,
+    ResultsReplaced,
+    ChannelPosted,
+    SessionResumedBy,
     VmRequested,
     VmStarted,
     VmReady,
@@ -61,6 +80,8 @@ VOCABULARY: Final = (
     KeyIssued,
     KeyRevoked,
     CatalogEntered,
+    DeviceRegistered,
+    DeviceRemoved,
 )
 
 CODEC: Final = Codec(VOCABULARY, UPCASTERS)

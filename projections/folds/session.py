@@ -26,9 +26,16 @@ from projections.events.session import (
     SessionStatusChanged,
 )
 from projections.events.status import ENDED, Dialect, Kind, Reason, Status
+from projections.events.test_run import (
+    ResultsReplaced,
+    TestCompleted,
+    TestsSelected,
+    TestStarted,
+    TestTimedOut,
+)
 
 PREFIX: Final = "session/"
-VERSION: Final = 2
+VERSION: Final = 3
 SECOND_US: Final = 1_000_000
 
 
@@ -67,6 +74,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     messages: int = 0
     artifacts: int = 0
     artifact_bytes: int = 0
+    tests_total: int = 0
+    tests_running: int = 0
+    tests_completed: int = 0
     deleted: bool = False
     erased: bool = False
 
@@ -243,6 +253,52 @@ def _stored(state: Session, fact: ArtifactStored, commit: Commit) -> Session:
     )
 
 
+def _selected_tests(state: Session, fact: TestsSelected, commit: Commit) -> Session:
+    return _used(state, commit, tests_total=fact.count)
+
+
+def _test_started(state: Session, _: TestStarted, commit: Commit) -> Session:
+    return _used(state, commit, tests_running=state.tests_running + 1)
+
+
+def _test_completed(state: Session, _: TestCompleted, commit: Commit) -> Session:
+    running, completed = max(0, state.tests_running - 1), state.tests_completed + 1
+    return _used(state, commit, tests_running=running, tests_completed=completed)
+
+
+def _test_timed_out(state: Session, _: TestTimedOut, commit: Commit) -> Session:
+    # Nobody used the session: it is the service that gave up on the device.
+    return replace(
+        state,
+        tests_running=max(0, state.tests_running - 1),
+        tests_completed=state.tests_completed + 1,
+        position=commit.position,
+        updated_at=commit.at,
+    )
+
+
+def _results_replaced(state: Session, fact: ResultsReplaced, commit: Commit) -> Session:
+    # An imported run comes with its results: nothing else tells how many tests it had.
+    new = fact.results if commit.position == state.created else 0
+    return replace(
+        state,
+        tests_total=state.tests_total + new,
+        tests_completed=state.tests_completed + new,
+        position=commit.position,
+        updated_at=commit.at,
+    )
+
+
+def _used(state: Session, commit: Commit, **changes: int) -> Session:
+    return replace(
+        state,
+        position=commit.position,
+        updated_at=commit.at,
+        active_at=max(state.active_at, commit.at),
+        **changes,
+    )
+
+
 def _deleted(state: Session, _: SessionDeleted, commit: Commit) -> Session:
     return replace(state, deleted=True, position=commit.position, updated_at=commit.at)
 
@@ -271,4 +327,9 @@ _STEPS: Final[dict[type, Callable[[Session, Any, Commit], Session]]] = {
     MessageAdded: _said,
     ArtifactStored: _stored,
     RequestAnswered: _answered,
+    TestsSelected: _selected_tests,
+    TestStarted: _test_started,
+    TestCompleted: _test_completed,
+    TestTimedOut: _test_timed_out,
+    ResultsReplaced: _results_replaced,
 }

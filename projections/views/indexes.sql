@@ -9,7 +9,10 @@ CREATE INDEX sessions_by_owner__N__
 ON sessions__NEXT__ (tenant, owner, created) WHERE deleted = 0;
 CREATE INDEX sessions_by_deadline__N__
 ON sessions__NEXT__ (deadline) WHERE deadline IS NOT NULL;
+CREATE INDEX sessions_with_tests_out__N__
+ON sessions__NEXT__ (created) WHERE tests_running > 0 AND deleted = 0;
 CREATE INDEX session_labels_by_label__N__ ON session_labels__NEXT__ (tenant, label, created);
 CREATE INDEX vms_by_session__N__ ON vms__NEXT__ (session, created);
 CREATE INDEX vms_in_order__N__ ON vms__NEXT__ (tenant, created, status);
 CREATE INDEX catalog_by_parent__N__ ON catalog__NEXT__ (tenant, type, parent, created);
+CREATE INDEX devices_there__N__ ON devices__NEXT__ (created) WHERE deleted = 0;

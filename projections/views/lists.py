@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from projections.folds.access import Key
 from projections.folds.catalog import Entry
+from projections.folds.device import Device
 from projections.folds.session import Session
 from projections.folds.vm import Vm
 from projections.views.store import Views
@@ -25,6 +26,7 @@ _session: Final = msgspec.json.Decoder(Session).decode
 _vm: Final = msgspec.json.Decoder(Vm).decode
 _key: Final = msgspec.json.Decoder(Key).decode
 _entry: Final = msgspec.json.Decoder(Entry).decode
+_device: Final = msgspec.json.Decoder(Device).decode
 
 
 class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,3 +228,9 @@ async def all_keys(views: Views) -> list[Key]:
     """Every key, oldest first."""
     rows = await views.fetch("SELECT k.state FROM keys AS k ORDER BY k.created", ())
     return [_key(state) for (state,) in rows]
+
+
+async def devices_there(views: Views) -> list[Device]:
+    """Every device that was not removed, oldest first."""
+    sql = "SELECT d.state FROM devices AS d WHERE d.deleted = 0 ORDER BY d.created"
+    return [_device(state) for (state,) in await views.fetch(sql, ())]

@@ -44,3 +44,7 @@ WHERE deadline IS NOT NULL AND deadline <= ? ORDER BY deadline LIMIT ?
 
 -- next_deadline --
 SELECT min(deadline) FROM sessions WHERE deadline IS NOT NULL
+
+-- tests_out --
+SELECT id, created FROM sessions
+WHERE tests_running > 0 AND deleted = 0 AND created > ? ORDER BY created LIMIT ?

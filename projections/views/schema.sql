@@ -12,6 +12,7 @@ CREATE TABLE sessions__NEXT__ (
     owner      TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     deadline   INTEGER,
+    tests_running INTEGER NOT NULL,
     deleted    INTEGER NOT NULL,
     text       TEXT NOT NULL,
     state      TEXT NOT NULL
@@ -52,3 +53,12 @@ CREATE TABLE catalog__NEXT__ (
     state   TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX catalog_by_id__N__ ON catalog__NEXT__ (id);
+
+CREATE TABLE devices__NEXT__ (
+    created INTEGER PRIMARY KEY,
+    id      TEXT NOT NULL,
+    tenant  TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
+    state   TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX devices_by_id__N__ ON devices__NEXT__ (id);

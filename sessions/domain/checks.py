@@ -52,6 +52,16 @@ def content(value: str) -> None:
     _at_most("content", len(value), policy.CONTENT_CHARS_MAX, "characters")
 
 
+def channel_type(value: str) -> None:
+    """At most CHANNEL_TYPE_CHARS_MAX characters."""
+    _at_most("type", len(value), policy.CHANNEL_TYPE_CHARS_MAX, "characters")
+
+
+def token(value: str | None) -> None:
+    """At most TOKEN_CHARS_MAX characters."""
+    _at_most("token", len(value or ""), policy.TOKEN_CHARS_MAX, "characters")
+
+
 def artifact_name(value: str) -> None:
     """One name of a file, without a path."""
     _at_most("name", len(value), policy.ARTIFACT_NAME_CHARS_MAX, "characters")

@@ -45,11 +45,12 @@ class Configure(Command, frozen=True, kw_only=True, gc=False):
 
 
 class ChangeStatus(Command, frozen=True, kw_only=True, gc=False):
-    """Move the session on."""
+    """Move the session on; where `only_from` is given, from one of these statuses alone."""
 
     to: Status
     reason: Reason = "requested"
     detail: str = ""
+    only_from: frozenset[Status] | None = None
 
 
 class Extend(Command, frozen=True, kw_only=True, gc=False):
@@ -78,6 +79,19 @@ class AddMessage(Command, frozen=True, kw_only=True, gc=False):
     type: str = ""
     data: dict[str, Any] = {}
     sealed: str = ""
+
+
+class PostToChannel(Command, frozen=True, kw_only=True, gc=False):
+    """Tell something to all who listen to the session."""
+
+    type: str
+    data: Any
+
+
+class ResumeOther(Command, frozen=True, kw_only=True, gc=False):
+    """Send the device of a waiting session to the session `token`, and remove this one."""
+
+    token: str | None
 
 
 class StoreArtifact(Command, frozen=True, kw_only=True, gc=False):
@@ -109,6 +123,8 @@ AnyCommand = (
     | Touch
     | FireClocks
     | AddMessage
+    | PostToChannel
+    | ResumeOther
     | StoreArtifact
     | Delete
     | Erase

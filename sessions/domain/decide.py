@@ -21,6 +21,7 @@ from projections.events.session import (
     SessionStatusChanged,
 )
 from projections.events.status import ENDED, Reason
+from projections.events.test_run import ChannelPosted, SessionResumedBy
 from projections.folds.session import SECOND_US, Session, expiry, idle_deadline, max_deadline
 from sessions.domain import checks
 from sessions.domain.commands import (
@@ -33,10 +34,18 @@ from sessions.domain.commands import (
     Erase,
     Extend,
     FireClocks,
+    PostToChannel,
+    ResumeOther,
     StoreArtifact,
     Touch,
 )
-from sessions.domain.policy import DURATION_S_MAX, INITIAL, MAX_DURATION_S, allowed
+from sessions.domain.policy import (
+    DURATION_S_MAX,
+    INITIAL,
+    MAX_DURATION_S,
+    WAITING,
+    allowed,
+)
 from sessions.domain.rejections import (
     AlreadyEnded,
     AlreadyExists,
@@ -76,6 +85,8 @@ def _change(
     | Touch
     | FireClocks
     | AddMessage
+    | PostToChannel
+    | ResumeOther
     | StoreArtifact
     | Delete,
     state: Session,
@@ -90,6 +101,10 @@ def _change(
             return _extend(command, state, now)
         case AddMessage():
             return _add_message(command, state)
+        case PostToChannel():
+            return _post(command)
+        case ResumeOther():
+            return _resume_other(command, state)
         case StoreArtifact():
             return _store_artifact(command, state)
         case Touch():
@@ -173,6 +188,8 @@ def _change_status(command: ChangeStatus, state: Session) -> Facts:
         return ()
     if state.ended:
         raise AlreadyEnded(state.status)
+    if command.only_from is not None and state.status not in command.only_from:
+        raise TransitionNotAllowed(state.status, command.to)
     if not allowed(state.status, command.to):
         raise TransitionNotAllowed(state.status, command.to)
     checks.detail(command.detail)
@@ -206,6 +223,18 @@ def _add_message(command: AddMessage, state: Session) -> Facts:
         sealed=command.sealed,
     )
     return (said,)
+
+
+def _post(command: PostToChannel) -> Facts:
+    checks.channel_type(command.type)
+    return (ChannelPosted(type=command.type, data=command.data),)
+
+
+def _resume_other(command: ResumeOther, state: Session) -> Facts:
+    if state.status not in WAITING:
+        raise TransitionNotAllowed(state.status, "stopped")
+    checks.token(command.token)
+    return SessionResumedBy(token=command.token), *_delete(Delete(), state)
 
 
 def _store_artifact(command: StoreArtifact, state: Session) -> Facts:

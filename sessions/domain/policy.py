@@ -30,6 +30,9 @@ TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
 
 INITIAL: Final[frozenset[Status]] = frozenset((*ENDED, "pending", "queued", "running"))
 
+# A session in one of these has not begun its work, or not again.
+WAITING: Final[frozenset[Status]] = frozenset({"pending", "queued", "starting"})
+
 MINUTE_S: Final = 60
 DAY_S: Final = 24 * 60 * MINUTE_S
 
@@ -52,6 +55,8 @@ SECRET_NAME_CHARS_MAX: Final = 256
 SECRET_CHARS_MAX: Final = 64 << 10
 DETAIL_CHARS_MAX: Final = 4_000
 CONTENT_CHARS_MAX: Final = 256 << 10
+CHANNEL_TYPE_CHARS_MAX: Final = 256
+TOKEN_CHARS_MAX: Final = 64
 ARTIFACTS_MAX: Final = 1_000
 ARTIFACT_BYTES_MAX: Final = 16 << 30
 """All artifacts of one session together."""

@@ -12,6 +12,7 @@ from eventstore.codec import Fact
 from projections.events.access import KeyIssued, KeyRevoked
 from projections.events.artifact import ArtifactStored
 from projections.events.catalog import CatalogEntered
+from projections.events.device import DeviceRegistered, DeviceRemoved
 from projections.events.request import RequestAnswered
 from projections.events.session import (
     MessageAdded,
@@ -23,6 +24,16 @@ from projections.events.session import (
     SessionExtended,
     SessionLabelled,
     SessionStatusChanged,
+)
+from projections.events.test_run import (
+    ChannelPosted,
+    ResultsReplaced,
+    SessionResumedBy,
+    TestCompleted,
+    TestsMarkedMalfunctioning,
+    TestsSelected,
+    TestStarted,
+    TestTimedOut,
 )
 from projections.events.vm import (
     ExecutionFinished,
@@ -41,12 +52,14 @@ from projections.events.vm import (
 DEVIN = "session/0198c0de-0000-7000-8000-000000000001"
 INSTAVM = "session/0198c0de-0000-7000-8000-000000000002"
 NATIVE = "session/0198c0de-0000-7000-8000-000000000003"
+WAVE = "session/1b5c0de0-0000-11f1-8000-000000000001"
 BROWSER = "session/0198c0de-0000-7000-8000-000000000004"
 FIRST_VM = "vm/0198c0de-0000-7000-8000-000000000005"
 SECOND_VM = "vm/0198c0de-0000-7000-8000-000000000006"
 KEY = "key/0198c0de-0000-7000-8000-000000000007"
 PRODUCT = "catalog/prod_1"
 CASE = "catalog/case_1"
+DEVICE = "device/1b5c0de0-0000-11f1-8000-000000000003"
 
 # Sealed with keys that are known, so that every later vault must open them.
 TOKEN = "sealed:v1:hCgiUG2fdrP2LbpG7IHfexMNqH47J+PfItVxSgIqHFeVJkxB0PPY"
@@ -201,6 +214,63 @@ STORY: tuple[tuple[str, dict[str, Any], tuple[Fact, ...]], ...] = (
         ),
     ),
     (
+        WAVE,
+        CI,
+        (
+            SessionCreated(
+                kind="test_run",
+                dialect="wave",
+                owner="wave",
+                status="pending",
+                max_duration_s=7 * DAY_S,
+                spec={"tests": {"include": ["/"], "exclude": []}},
+            ),
+        ),
+    ),
+    (
+        WAVE,
+        CI,
+        (
+            TestsSelected(sha256="7d" * 32, count=3, totals={"dom": 2, "größe": 1}),
+            SessionStatusChanged(was="pending", to="running", reason="requested"),
+        ),
+    ),
+    (WAVE, CI, (TestStarted(path="/dom/a.html", timeout_ms=60_000),)),
+    (WAVE, CI, (TestStarted(path="/dom/b.html", timeout_ms=0.5),)),
+    (
+        WAVE,
+        CI,
+        (
+            TestCompleted(
+                path="/dom/a.html",
+                status="OK",
+                message="“done”",
+                subtests=({"name": "one", "status": "PASS", "message": None}, {}),
+                extra={"meta": {"took": 1.5}},
+            ),
+        ),
+    ),
+    (WAVE, SERVICE, (TestTimedOut(path="/dom/b.html", logs=("began", "hung")),)),
+    (WAVE, CI, (TestsMarkedMalfunctioning(paths=("/dom/b.html",)),)),
+    (
+        WAVE,
+        CI,
+        (
+            ResultsReplaced(
+                api="dom",
+                sha256="8e" * 32,
+                size=99,
+                results=2,
+                passed=3,
+                failed=1,
+                timed_out=4,
+                not_run=5,
+            ),
+        ),
+    ),
+    (WAVE, CI, (ChannelPosted(type="playback", data={"at": [1, None]}),)),
+    (WAVE, CI, (SessionResumedBy(token="1b5c0de0-0000-11f1-8000-000000000002"),)),
+    (
         FIRST_VM,
         SERVICE,
         (
@@ -246,4 +316,7 @@ STORY: tuple[tuple[str, dict[str, Any], tuple[Fact, ...]], ...] = (
     (KEY, SERVICE, (KeyRevoked(),)),
     (PRODUCT, CI, (CatalogEntered(type="product"),)),
     (CASE, CI, (CatalogEntered(type="test_case", parent="prod_1", data={"name": "one"}),)),
+    (DEVICE, CI, (DeviceRegistered(user_agent="Größe/1.0", name="Other 0"),)),
+    (DEVICE, CI, (ChannelPosted(type="start_session", data={"session_token": "t"}),)),
+    (DEVICE, SERVICE, (DeviceRemoved(reason="idle_timeout"),)),
 )
