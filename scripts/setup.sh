@@ -36,6 +36,15 @@ apt_python() {
     quietly apt-get update && DEBIAN_FRONTEND=noninteractive quietly apt-get install -y python3 python3-venv
 }
 
+# Debian's Chromium walks through pages in the tests; where there is none, those tests are skipped and say so.
+apt_browser() {
+    command -v chromium >/dev/null && return
+    [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null || return 0
+    say "installing chromium with apt-get, for the tests"
+    quietly apt-get update && DEBIAN_FRONTEND=noninteractive quietly apt-get install -y --no-install-recommends chromium ||
+        say "there is no chromium: tests with a browser will be skipped"
+}
+
 # A test environment is also a service environment; the other way round it is not.
 holds() {
     local held

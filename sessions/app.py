@@ -25,12 +25,18 @@ from projections.history import History
 from projections.rebuilding import Rebuilding
 from projections.snapshots import Snapshots
 from projections.snapshotting import FOLD_MAX, Snapshotting
-from projections.views.lists import all_keys
+from projections.views.lists import all_keys, devices_there
 from projections.views.store import Views
 from sessions.access import Access
 from sessions.artifacts import Artifacts
 from sessions.catalog import Catalog
 from sessions.clocks import Clocks
+from sessions.devices import Devices
+from sessions.dialects.wave.channels import Channels
+from sessions.dialects.wave.choosing import Choosing, timeouts_of
+from sessions.dialects.wave.files import test_file
+from sessions.dialects.wave.run_results import RunResults
+from sessions.dialects.wave.wire_devices import described
 from sessions.erasure import Erasures
 from sessions.evidence import Evidence
 from sessions.heads import Heads
@@ -38,16 +44,21 @@ from sessions.metrics import Metrics
 from sessions.observe.broadcast import Broadcast
 from sessions.observe.protocol import CLOSE_GOING_AWAY
 from sessions.past import Past
+from sessions.runs import Runs
 from sessions.service import Sessions
 from sessions.settings import Settings
 from sessions.surfaces import SURFACES
+from sessions.testset.testset import TestSet, load
+from sessions.timers import TestTimers
 from sessions.verifying import Verifying
 from sessions.web.appkeys import (
     ACCESS,
     ARTIFACTS,
     BROADCAST,
     CATALOG,
+    CHANNELS,
     CLOCK_US,
+    DEVICES,
     ERASURES,
     EVIDENCE,
     FEED,
@@ -57,9 +68,12 @@ from sessions.web.appkeys import (
     METRICS,
     PAST,
     REBUILDING,
+    RESULTS,
+    RUNS,
     SESSIONS,
     SETTINGS,
     SNAPSHOTS,
+    TEST_SET,
     VAULT,
     VERIFYING,
     VIEWS,
@@ -84,7 +98,8 @@ def make_app(settings: Settings, *, clock_us: Callable[[], int] = wall_clock_us)
     app[SETTINGS] = settings
     app[METRICS] = metrics
     app[CLOCK_US] = clock_us
-    app.router.add_routes(Edge(SURFACES, metrics).routes())
+    files = None if settings.wave_tests is None else test_file
+    app.router.add_routes(Edge(SURFACES, metrics, files).routes())
 
     async def resources(app: web.Application) -> AsyncIterator[None]:
         async with open_service(app, settings, clock_us):
@@ -92,6 +107,7 @@ def make_app(settings: Settings, *, clock_us: Callable[[], int] = wall_clock_us)
 
     async def goodbye(app: web.Application) -> None:
         app[BROADCAST].end_all("shutdown", CLOSE_GOING_AWAY)
+        app[CHANNELS].close()
 
     app.cleanup_ctx.append(resources)
     app.on_shutdown.append(goodbye)
@@ -104,6 +120,7 @@ async def open_service(
 ) -> AsyncIterator[None]:
     """Everything behind the handlers, from the log up."""
     async with contextlib.AsyncExitStack() as stack:
+        app[TEST_SET] = await _test_set(settings)
         key, folder = settings.folder / KEY_FILE, HeadFolder(settings.heads_folder)
         await asyncio.to_thread(check_log_is_there, settings.folder / LOG_FILE, key, folder)
         log = await SqliteLog.open(
@@ -116,6 +133,8 @@ async def open_service(
         app[LOG] = log
         app[HEADS] = heads
         app[FEED] = Feed(log)
+        app[CHANNELS] = channels = Channels(log, app[FEED])
+        app[METRICS].wave_polls.set_function(lambda: channels.waiting)
         app[VAULT] = await Vault.open(settings.folder)
         stack.push_async_callback(app[VAULT].close)
         app[VIEWS] = await Views.open(settings.folder, log.epoch, log.size)
@@ -123,6 +142,9 @@ async def open_service(
         follower, sessions = await _projections(app, log, settings, clock_us)
         stack.push_async_callback(follower.close)
         await _files(app, settings, clock_us)
+        app[RUNS] = _runs(app, log)
+        stack.push_async_callback(app[RUNS].close)
+        timers = TestTimers(app[VIEWS], app[RUNS], clock_us)
         snapshotting = await _past(app, log, settings)
         stack.push_async_callback(app[SNAPSHOTS].close)
         app[REBUILDING] = Rebuilding(follower)
@@ -137,12 +159,25 @@ async def open_service(
             asyncio.create_task(follower.run(), name="follower"),
             asyncio.create_task(app[ERASURES].run(), name="erasures"),
             asyncio.create_task(Clocks(app[VIEWS], sessions, clock_us).run(), name="clocks"),
+            asyncio.create_task(app[DEVICES].run(), name="devices"),
+            asyncio.create_task(timers.run(), name="timers"),
         ]
         app[VITAL] = [log.task, *tasks]
         # A cache that fails leaves the past slower, and the service as it is.
         tasks.append(asyncio.create_task(snapshotting.run(), name="snapshots"))
         stack.push_async_callback(_cancel, tasks)
         yield
+
+
+def _runs(app: web.Application, log: SqliteLog) -> Runs:
+    choosing = Choosing(app[TEST_SET].tests, app[RESULTS].results)
+    return Runs(log, app[SESSIONS], app[ARTIFACTS], choosing.choose, timeouts_of)
+
+
+async def _test_set(settings: Settings) -> TestSet:
+    if settings.wave_tests is None:
+        return TestSet()
+    return await asyncio.to_thread(load, settings.wave_tests)
 
 
 def _heads(log: SqliteLog, folder: HeadFolder, settings: Settings, metrics: Metrics) -> Heads:
@@ -161,6 +196,7 @@ async def _projections(
     follower.states.on_change[Session] = sessions.waiters.notify
     app[FOLLOWER], app[ACCESS], app[SESSIONS] = follower, access, sessions
     app[CATALOG] = Catalog(log, follower, app[VIEWS])
+    app[DEVICES] = Devices(log, await devices_there(app[VIEWS]), clock_us, described)
     log.listen(_count(app[METRICS]))
     return follower, sessions
 
@@ -182,6 +218,7 @@ async def _files(app: web.Application, settings: Settings, clock_us: Callable[[]
     with contextlib.suppress(EventStoreError):
         await artifacts.clear_up()
     app[ARTIFACTS] = artifacts
+    app[RESULTS] = RunResults(app[SESSIONS], artifacts)
     app[EVIDENCE] = Evidence(app[LOG], app[HEADS], app[SESSIONS], app[FOLLOWER], app[VIEWS], store)
     app[ERASURES] = await _erasures(app)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from typing import IO
 
 from eventstore.artifacts import ArtifactStore, Incoming, chunks, is_sha256
 from eventstore.commit import START, Commit, Position
-from eventstore.errors import ArtifactTooLarge, Conflict, LogBusy
+from eventstore.errors import ArtifactTooLarge, CommitTooLarge, Conflict, LogBusy
 from projections.events.artifact import ArtifactStored
 from projections.evidence import artifacts_of
 from projections.folds.session import Session
@@ -105,18 +105,58 @@ class Artifacts:
                 return await self._sessions.execute(
                     session_id, command, who, expected=expected, once=once
                 )
-            marker, new = await asyncio.to_thread(self.store.keep, state.id, incoming)
-            try:
-                state = await self._sessions.execute(
+            return await self._keep(
+                state.id,
+                (incoming,),
+                lambda: self._sessions.execute(
                     session_id, command, who, expected=expected, once=once
-                )
-            except (Rejection, Conflict, LogBusy):
+                ),
+            )
+
+    async def keep(
+        self, session_id: str, incoming: Incoming, commit: Callable[[], Awaitable[Session]]
+    ) -> Session:
+        """The session after `commit`, which tells the log of the file that has its place by then.
+
+        What `commit` rejects is taken back. It must not change an erased session.
+        """
+        return await self.keep_all(session_id, (incoming,), commit)
+
+    async def keep_all(
+        self,
+        session_id: str,
+        arrived: Sequence[Incoming],
+        commit: Callable[[], Awaitable[Session]],
+    ) -> Session:
+        """The same for several files, of which the log is told in one commit."""
+
+        async def in_turn() -> Session:
+            async with self._turn:
+                return await self._keep(session_id, arrived, commit)
+
+        return await asyncio.shield(in_turn())
+
+    async def _keep(
+        self,
+        session_id: str,
+        arrived: Sequence[Incoming],
+        commit: Callable[[], Awaitable[Session]],
+    ) -> Session:
+        kept = [
+            (incoming, *await asyncio.to_thread(self.store.keep, session_id, incoming))
+            for incoming in arrived
+        ]
+        try:
+            state = await commit()
+        except (Rejection, Conflict, LogBusy, CommitTooLarge):
+            for incoming, marker, new in kept:
                 if new:
-                    await asyncio.to_thread(self.store.drop, state.id, incoming.sha256)
+                    await asyncio.to_thread(self.store.drop, session_id, incoming.sha256)
                 await asyncio.to_thread(self.store.settle, marker)
-                raise
+            raise
+        for _, marker, _ in kept:
             await asyncio.to_thread(self.store.settle, marker)
-            return state
+        return state
 
     async def remove(self, session_id: str) -> None:
         """Remove every file of an erased session, durably; raises StorageError."""

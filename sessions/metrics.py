@@ -78,6 +78,9 @@ class Metrics:
         self.observers_slow = Counter(
             "sessiond_observers_slow", "Feeds closed as too slow.", registry=registry
         )
+        self.wave_polls = Gauge(
+            "sessiond_wave_polls", "WAVE clients that wait for an event.", registry=registry
+        )
         self.view_lag = Gauge(
             "sessiond_view_lag_commits", "How far the views are behind.", registry=registry
         )

@@ -10,8 +10,10 @@ import json
 import os
 import signal
 import sqlite3
+import ssl
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -22,6 +24,7 @@ from sessions.app import make_app
 from sessions.caller import SERVICE
 from sessions.control import SOCKET_NAME, socket_path
 from sessions.settings import Settings
+from sessions.testset.listing import TestSetError
 from sessions.web.appkeys import ACCESS, VITAL
 
 EXIT_REFUSED: Final = 1
@@ -43,11 +46,12 @@ async def serve(settings: Settings) -> int:
     listening = False
     try:
         try:
+            tls = tls_of(settings)
             await runner.setup()
-            sites = await _sites(runner, settings)
+            sites = await _sites(runner, settings, tls)
             listening = True
             await _first_key(app)
-        except (EventStoreError, OSError, sqlite3.Error) as error:
+        except (EventStoreError, TestSetError, OSError, sqlite3.Error) as error:
             return _refuse(error)
         gc.collect()
         gc.freeze()
@@ -87,9 +91,13 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-async def _sites(runner: web.AppRunner, settings: Settings) -> str:
+async def _sites(runner: web.AppRunner, settings: Settings, tls: ssl.SSLContext | None) -> str:
     tcp = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
     await tcp.start()
+    # The first site is the one whose address is told.
+    port = runner.addresses[0][1]
+    if tls is not None:
+        await web.TCPSite(runner, settings.host, settings.https_port, ssl_context=tls).start()
     path = socket_path(settings.folder)
     path.unlink(missing_ok=True)
     # Whoever may write in the data folder may administer it, by `sessiond keys`.
@@ -102,6 +110,20 @@ async def _sites(runner: web.AppRunner, settings: Settings) -> str:
     port = runner.addresses[0][1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{port}"
+
+
+def tls_of(settings: Settings) -> ssl.SSLContext | None:
+    """What the https port shows; raises OSError that names the files."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    cert, key = (Path(name).expanduser() for name in (settings.tls_cert, settings.tls_key))
+    try:
+        # Without a password given here, OpenSSL would ask the terminal for one, and wait.
+        context.load_cert_chain(cert, key, password="")
+    except (OSError, ValueError) as error:
+        raise OSError(f"no TLS with {cert} and {key}: {error}") from None
+    return context
 
 
 async def _first_key(app: web.Application) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -25,6 +25,7 @@ from sessions.caller import Caller
 from sessions.domain.commands import AnyCommand, CreateSession, Delete, Erase, Touch
 from sessions.domain.decide import decide
 from sessions.domain.rejections import (
+    AlreadyExists,
     Deleted,
     IdempotencyKeyReused,
     NotFound,
@@ -39,6 +40,8 @@ STREAM_PAGE: Final = 1000
 TOUCH_SHARE: Final = 0.1
 
 ClockUs = Callable[[], int]
+Decide = Callable[[Session, int], tuple[Fact, ...]]
+"""What becomes of a session, at an instant in microseconds; may be asked more than once."""
 
 
 class Once(msgspec.Struct, frozen=True):
@@ -103,6 +106,18 @@ class Sessions:
             assert earlier is not None
             return earlier, False
         return await self._state(stream), True
+
+    async def create_whole(
+        self, session_id: str, command: CreateSession, facts: Sequence[Fact], who: Caller
+    ) -> Session:
+        """The new session, of which `facts` are true at once; raises AlreadyExists."""
+        created = decide(command, None, self._clock_us())
+        stream = PREFIX + session_id
+        try:
+            await self._append(stream, None, (*created, *facts), who, ids.commit_id())
+        except Conflict:
+            raise AlreadyExists from None
+        return await self._state(stream)
 
     async def create_claiming(
         self, session_id: str, command: CreateSession, who: Caller, claim: Claim
@@ -179,12 +194,31 @@ class Sessions:
         expected: Position | None,
         once: Once | None,
     ) -> Session:
-        stream = PREFIX + session_id
-        for attempt in range(CONFLICT_RETRIES_MAX):
-            state = await self._load(session_id, who, deleted=isinstance(command, Delete | Erase))
+        def facts_of(state: Session, now: int) -> tuple[Fact, ...]:
             if expected is not None and expected != state.position:
                 raise RevisionMismatch(state.position)
-            facts = decide(command, state, self._clock_us())
+            return decide(command, state, now)
+
+        gone = isinstance(command, Delete | Erase)
+        return await self.change(session_id, facts_of, who, deleted=gone, once=once)
+
+    async def change(
+        self,
+        session_id: str,
+        facts_of: Decide,
+        who: Caller,
+        *,
+        deleted: bool = False,
+        once: Once | None = None,
+    ) -> Session:
+        """The session after what `facts_of` makes of it, asked anew where somebody was faster.
+
+        Raises what `facts_of` raises, and NotFound or Deleted.
+        """
+        stream = PREFIX + session_id
+        for attempt in range(CONFLICT_RETRIES_MAX):
+            state = await self._load(session_id, who, deleted=deleted)
+            facts = facts_of(state, self._clock_us())
             if not facts and once is None:
                 return state
             try:

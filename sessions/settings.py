@@ -28,8 +28,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     data: str = "./sessiond-data"
     host: str = "127.0.0.1"
     port: int = msgspec.field(default=8080)
+    https_port: int | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
     admin_key: str | None = None
     wave_open: bool = False
+    wave_tests: str | None = None
+    wave_read_sessions: bool = True
+    wave_import: bool = True
+    wave_poll_s: float = 55.0
     public_url: str | None = None
     body_bytes_max: int = 1 << 20
     artifact_bytes_max: int = 64 << 20
@@ -48,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         _in_range("port", self.port, 0, 65_535)
+        _tls(self.https_port, self.tls_cert, self.tls_key)
         _in_range("body_bytes_max", self.body_bytes_max, 1024, 1 << 30)
         _in_range("artifact_bytes_max", self.artifact_bytes_max, 0, 1 << 40)
         _in_range("append_queue_max", self.append_queue_max, 1, 1 << 20)
@@ -56,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _in_range("observer_buffer_bytes_max", self.observer_buffer_bytes_max, 4096, 1 << 30)
         _in_range("observers_max", self.observers_max, 0, 1 << 20)
         _in_range("heartbeat_s", self.heartbeat_s, 0.05, 3600)
+        _in_range("wave_poll_s", self.wave_poll_s, 0, 3600)
         _in_range("wait_s_max", self.wait_s_max, 0, 3600)
         _in_range("drain_s", self.drain_s, 0, 60)
         _one_of("log_level", self.log_level, "debug", "info", "warning", "error")
@@ -116,6 +125,15 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _in_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+
+
+def _tls(port: int | None, cert: str | None, key: str | None) -> None:
+    if port is not None:
+        _in_range("https_port", port, 1, 65_535)
+    given = {"https_port": port, "tls_cert": cert, "tls_key": key}
+    absent = [name for name, value in given.items() if value is None]
+    if 0 < len(absent) < len(given):
+        raise ValueError(f"https_port, tls_cert and tls_key go together: {absent[0]} is missing")
 
 
 def _one_of(name: str, value: str, *words: str) -> None:

@@ -10,7 +10,7 @@ import signal
 import struct
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -21,6 +21,7 @@ JSON: Final = "application/json"
 ROUTES: Final = ("create", "get", "list", "say", "frame")
 _create: Final = msgspec.json.Decoder(CreateSession)
 _say: Final = msgspec.json.Decoder(NewMessage)
+_result: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class Bare:
@@ -55,6 +56,12 @@ class Bare:
         self._due += 1
         return web.Response(status=201, body=self._answers["say"], content_type=JSON)
 
+    async def result(self, request: web.Request) -> web.Response:
+        """Decode the result of a test, answer nothing."""
+        assert request.match_info["token"]
+        _result.decode(await request.read())
+        return web.Response()
+
     def _send(self) -> None:
         chunk, self._due = self._frame * self._due, 0
         for transport in self._transports:
@@ -82,6 +89,7 @@ class Bare:
         app.router.add_get("/api/v1/sessions/{id}", self.get)
         app.router.add_post("/api/v1/sessions/{id}/messages", self.say)
         app.router.add_get("/api/v1/observe", self.observe)
+        app.router.add_post("/_wave/api/results/{token}", self.result)
         return app
 
 

@@ -12,7 +12,17 @@ from typing import Final
 
 import msgspec
 
-from scripts.bench import appends, audits, exports, fanout, pasts, rebuilds, replays, requests
+from scripts.bench import (
+    appends,
+    audits,
+    exports,
+    fanout,
+    pasts,
+    rebuilds,
+    replays,
+    requests,
+    waves,
+)
 from scripts.bench.report import Options, Result, environment, human_lines, moment
 
 Bench = Callable[[Options], Result]
@@ -28,6 +38,7 @@ BENCHES: Final[dict[str, Bench]] = {
     "fanout": fanout.fanout,
     "start": rebuilds.start,
     "asof": pasts.asof,
+    "wave": waves.wave,
 }
 SECONDS_MAX: Final = 1200
 

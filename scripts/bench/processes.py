@@ -218,8 +218,10 @@ def conversation(module: str, *arguments: str) -> Iterator[Conversation]:
 def request(
     method: str, path: str, key: str = ADMIN_KEY, body: bytes = b"", headers: str = ""
 ) -> bytes:
-    """One HTTP/1.1 request, ready to be sent."""
-    lines = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+    """One HTTP/1.1 request, ready to be sent; without a key where that is empty."""
+    lines = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if key:
+        lines += f"Authorization: Bearer {key}\r\n"
     if body:
         lines += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return f"{lines}{headers}\r\n".encode("ascii") + body

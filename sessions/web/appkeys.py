@@ -18,14 +18,19 @@ from projections.views.store import Views
 from sessions.access import Access
 from sessions.artifacts import Artifacts
 from sessions.catalog import Catalog
+from sessions.devices import Devices
+from sessions.dialects.wave.channels import Channels
+from sessions.dialects.wave.run_results import RunResults
 from sessions.erasure import Erasures
 from sessions.evidence import Evidence
 from sessions.heads import Heads
 from sessions.metrics import Metrics
 from sessions.observe.broadcast import Broadcast
 from sessions.past import Past
+from sessions.runs import Runs
 from sessions.service import Sessions
 from sessions.settings import Settings
+from sessions.testset.testset import TestSet
 from sessions.verifying import Verifying
 
 SETTINGS: Final = web.AppKey("settings", Settings)
@@ -37,15 +42,20 @@ FOLLOWER: Final = web.AppKey("follower", Follower)
 SESSIONS: Final = web.AppKey("sessions", Sessions)
 ACCESS: Final = web.AppKey("access", Access)
 CATALOG: Final = web.AppKey("catalog", Catalog)
+DEVICES: Final = web.AppKey("devices", Devices)
 VAULT: Final = web.AppKey("vault", Vault)
 ARTIFACTS: Final = web.AppKey("artifacts", Artifacts)
 EVIDENCE: Final = web.AppKey("evidence", Evidence)
+TEST_SET: Final = web.AppKey("test_set", TestSet)
 ERASURES: Final = web.AppKey("erasures", Erasures)
 PAST: Final = web.AppKey("past", Past)
 SNAPSHOTS: Final = web.AppKey("snapshots", Snapshots)
+RUNS: Final = web.AppKey("runs", Runs)
 METRICS: Final = web.AppKey("metrics", Metrics)
 
 CORRELATION_ID: Final = web.RequestKey("correlation_id", str)
+RESULTS: Final = web.AppKey("results", RunResults)
+CHANNELS: Final = web.AppKey("channels", Channels)
 BROADCAST: Final = web.AppKey("broadcast", Broadcast)
 REBUILDING: Final = web.AppKey("rebuilding", Rebuilding)
 VERIFYING: Final = web.AppKey("verifying", Verifying)

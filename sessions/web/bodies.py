@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -11,6 +12,9 @@ from aiohttp import web
 from sessions.failure import Failure, FieldError
 
 DEPTH_MAX: Final = 64
+# A string that does not end takes all the rest with it, as it does for the decoder.
+_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_BRACKETS: Final = re.compile(rb"[\[\]{}]")
 T = TypeVar("T")
 
 
@@ -25,6 +29,22 @@ async def read_body(request: web.Request) -> bytes:
         return await request.read()
     except web.RequestPayloadError:
         raise unreadable() from None
+
+
+async def read_up_to(request: web.Request, bytes_max: int) -> bytes:
+    """The bytes of a body that may be larger than most; raises HTTPRequestEntityTooLarge."""
+    parts: list[bytes] = []
+    size = request.content_length or 0
+    if size <= bytes_max:
+        size = 0
+        async for part in body_parts(request):
+            parts.append(part)
+            size += len(part)
+            if size > bytes_max:
+                break
+    if size > bytes_max:
+        raise web.HTTPRequestEntityTooLarge(max_size=bytes_max, actual_size=size)
+    return b"".join(parts)
 
 
 async def body_parts(request: web.Request) -> AsyncIterator[bytes]:
@@ -71,27 +91,15 @@ def _check_depth(raw: bytes) -> None:
     if raw.count(b"{") + raw.count(b"[") <= DEPTH_MAX:
         return
     depth = 0
-    for byte in _outside_strings(raw):
-        if byte in b"{[":
+    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", raw)):
+        if bracket in (b"{", b"["):
             depth += 1
             if depth > DEPTH_MAX:
                 raise Failure(
                     400, "too_deep", f"The JSON is nested deeper than {DEPTH_MAX} levels."
                 )
-        elif byte in b"}]":
-            depth -= 1
-
-
-def _outside_strings(raw: bytes) -> Iterator[int]:
-    inside = escaped = False
-    for byte in raw:
-        if inside:
-            inside = escaped or byte != 0x22
-            escaped = not escaped and byte == 0x5C
-        elif byte == 0x22:
-            inside = True
         else:
-            yield byte
+            depth -= 1
 
 
 def _check_nul(raw: bytes) -> None:

@@ -28,10 +28,14 @@ class Edge:
     """What every request passes through; `surfaces` in the order in which prefixes are tried.
 
     Handlers are wrapped when the routes are made, since a middleware costs every request more.
+    `files` is asked for what no surface has; it raises HTTPNotFound for what it has not either.
     """
 
-    def __init__(self, surfaces: Sequence[Surface], metrics: Metrics) -> None:
+    def __init__(
+        self, surfaces: Sequence[Surface], metrics: Metrics, files: Handler | None = None
+    ) -> None:
         self._surfaces = surfaces
+        self._files = files
         self._requests = metrics.requests
         self._log = structlog.get_logger().bind()
 
@@ -82,17 +86,32 @@ class Edge:
             surface.name: self._wrap(surface, f"{surface.name}.none", _no_route)
             for surface in self._surfaces
         }
+        first = self._surfaces[0]
+        at_root = nowhere[first.name]
+        if self._files is not None:
+            at_root = self._wrap(first, "files", _file_or_no_route(self._files))
 
         async def unknown(request: web.Request) -> web.StreamResponse:
-            return await nowhere[self._surface_of(request.path).name](request)
+            surface = self._surface_of(request.path)
+            return await (at_root if surface is None else nowhere[surface.name])(request)
 
         return unknown
 
-    def _surface_of(self, path: str) -> Surface:
+    def _surface_of(self, path: str) -> Surface | None:
         for surface in self._surfaces:
             if surface.prefix and path.startswith(surface.prefix + "/"):
                 return surface
-        return self._surfaces[0]
+        return None
+
+
+def _file_or_no_route(files: Handler) -> Handler:
+    async def file_or_no_route(request: web.Request) -> web.StreamResponse:
+        try:
+            return await files(request)
+        except web.HTTPNotFound:
+            return await _no_route(request)
+
+    return file_or_no_route
 
 
 async def _no_route(request: web.Request) -> web.StreamResponse:

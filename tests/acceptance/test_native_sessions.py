@@ -54,6 +54,9 @@ async def test_a_session_with_nothing_but_a_kind_has_the_defaults(aiohttp_client
         "expires_at": None,
         "messages": 0,
         "artifacts": 0,
+        "tests_total": 0,
+        "tests_running": 0,
+        "tests_completed": 0,
         "position": 1,
         "status_position": 1,
     }

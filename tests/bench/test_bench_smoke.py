@@ -37,7 +37,7 @@ class Line(msgspec.Struct, kw_only=True):
 # These take more than 5 s on a busy machine: many processes, one after the other.
 SLOW = [
     pytest.param(name, marks=pytest.mark.slow)
-    for name in ("create", "get", "list", "fanout", "export")
+    for name in ("create", "get", "list", "fanout", "export", "wave")
 ]
 
 

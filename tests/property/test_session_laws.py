@@ -13,7 +13,7 @@ from eventstore.commit import START
 from projections.events import CODEC
 from projections.events.session import SessionConfigured, SessionDeleted, SessionStatusChanged
 from projections.events.status import ENDED, STATUSES
-from projections.folds import access, catalog, vm
+from projections.folds import access, catalog, device, vm
 from projections.folds import session as session_fold
 from projections.folds.session import SECOND_US, Session, deadline
 from sessions.domain.commands import (
@@ -47,6 +47,7 @@ FOLDS: dict[str, Callable[..., Any]] = {
     "vm": vm.evolve,
     "key": access.evolve,
     "catalog": catalog.evolve,
+    "device": device.evolve,
 }
 IDEMPOTENT = (Configure, ChangeStatus, Extend, Touch, FireClocks, Delete)
 
@@ -258,7 +259,8 @@ def test_a_machine_that_ended_stays_ended(told):
 
 @given(st.lists(any_fact, max_size=15), st.integers(0, 15))
 def test_a_machine_and_a_key_go_on_from_their_json(told, cut):
-    for subject, kind in (("vm", vm.Vm), ("key", access.Key), ("catalog", catalog.Entry)):
+    kinds = {"vm": vm.Vm, "key": access.Key, "catalog": catalog.Entry, "device": device.Device}
+    for subject, kind in kinds.items():
         evolve, state, stored = FOLDS[subject], None, None
         for position, fact in enumerate(told, 1):
             commit = commit_at(position, position)

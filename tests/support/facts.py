@@ -28,10 +28,13 @@ json_objects = st.dictionaries(st.text(max_size=4), json_values, max_size=3)
 _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=20),
     int: st.integers(),
+    float: st.floats(allow_nan=False, allow_infinity=False),
     NoneType: st.none(),
     UnsetType: st.just(UNSET),
+    Any: json_values,
     dict[str, Any]: json_objects,
     dict[str, str]: st.dictionaries(st.text(max_size=4), st.text(max_size=8), max_size=3),
+    dict[str, int]: st.dictionaries(st.text(max_size=4), st.integers(), max_size=3),
 }
 
 

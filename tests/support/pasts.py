@@ -14,6 +14,7 @@ from eventstore.commit import Append, Commit, Position
 from projections.events import CODEC
 from projections.events.access import KeyIssued, KeyRevoked
 from projections.events.catalog import CatalogEntered
+from projections.events.device import DeviceRegistered, DeviceRemoved
 from projections.events.session import (
     MessageAdded,
     SessionActive,
@@ -25,6 +26,7 @@ from projections.events.session import (
     SessionStatusChanged,
 )
 from projections.events.status import KINDS, STATUSES
+from projections.events.test_run import ChannelPosted
 from projections.events.vm import VmLost, VmReady, VmRequested, VmStarted
 from projections.snapshots import Snapshots
 from projections.subjects import fold, subject_of
@@ -67,7 +69,7 @@ def hash_of(stream: str) -> int:
 
 
 def _first(source: random.Random, number: int, names: list[str]) -> tuple[str, Fact]:
-    kind = source.choice(["session"] * 6 + ["vm"] * 2 + ["key", "catalog", "unknown"])
+    kind = source.choice(["session"] * 6 + ["vm"] * 2 + ["key", "catalog", "device", "unknown"])
     stream = f"{kind}/{number}"
     match kind:
         case "vm":
@@ -78,6 +80,8 @@ def _first(source: random.Random, number: int, names: list[str]) -> tuple[str, F
             return stream, KeyIssued(name="k", digest="d", prefix="p", tenant="lab", scopes=())
         case "catalog":
             return stream, CatalogEntered(type="test", data={"number": number})
+        case "device":
+            return stream, DeviceRegistered(user_agent="a", name="Other 0")
         case _:
             return stream, _created(source, number)
 
@@ -109,6 +113,9 @@ def _later(source: random.Random, stream: str) -> Fact:
         )
     if stream.startswith("key/"):
         return KeyRevoked()
+    if stream.startswith("device/"):
+        said = ChannelPosted(type="start_session", data={"n": 1})
+        return source.choice((said, DeviceRemoved(reason="idle_timeout")))
     was, to = source.choice(STATUSES), source.choice(STATUSES)
     return source.choice(
         (

@@ -23,12 +23,14 @@ from sessions.domain.commands import (
     Erase,
     Extend,
     FireClocks,
+    PostToChannel,
+    ResumeOther,
     StoreArtifact,
     Touch,
 )
 from sessions.domain.decide import decide
 from sessions.domain.rejections import Rejection
-from tests.support.facts import json_objects, values_of
+from tests.support.facts import json_objects, json_values, values_of
 
 EPOCH_US = 1_700_000_000_000_000
 LIVE = [status for status in STATUSES if status not in ENDED]
@@ -207,6 +209,13 @@ changes: st.SearchStrategy[AnyCommand] = st.one_of(
         content=st.text(max_size=3),
         data=json_objects,
     ),
+    st.builds(
+        ChangeStatus,
+        to=st.sampled_from(STATUSES),
+        only_from=st.frozensets(st.sampled_from(STATUSES)),
+    ),
+    st.builds(PostToChannel, type=_titles, data=json_values),
+    st.builds(ResumeOther, token=st.none() | st.text(max_size=80)),
     st.builds(
         StoreArtifact,
         name=st.sampled_from(["a.png", "", "..", "a/b", "a\n"]),

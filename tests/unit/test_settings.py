@@ -69,12 +69,18 @@ BAD = [
     ("heads_interval_s", "nan"),
     ("heads_every", "0"),
     ("wait_s_max", "3601"),
+    ("wave_poll_s", "3601"),
     ("wait_s_max", "inf"),
     ("drain_s", "-0.1"),
     ("drain_s", "61"),
     ("log_level", "loud"),
     ("log_format", "xml"),
     ("wave_open", "perhaps"),
+    ("https_port", "0"),
+    ("https_port", "65536"),
+    ("https_port", "8443"),
+    ("tls_cert", "cert.pem"),
+    ("tls_key", "key.pem"),
 ]
 
 
@@ -85,6 +91,14 @@ def test_a_value_out_of_range_is_refused_in_one_line_that_names_it(name, text):
             load(options, environ)
         assert name in str(refusal.value)
         assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("absent", ["https_port", "tls_cert", "tls_key"])
+def test_tls_is_given_whole_or_not_at_all(absent):
+    given = {"https_port": "8443", "tls_cert": "cert.pem", "tls_key": "key.pem"}
+    assert load(given, {}).https_port == 8443
+    with pytest.raises(SettingsError, match=f"{absent} is missing"):
+        load(given | {absent: None}, {})
 
 
 def test_an_unknown_setting_is_refused_in_one_line_that_names_it(tmp_path):

@@ -7,6 +7,7 @@ from eventstore.commit import Event
 from projections.events import CODEC, VOCABULARY
 from projections.events.access import KeyIssued, KeyRevoked
 from projections.events.catalog import CatalogEntered
+from projections.events.device import DeviceRegistered, DeviceRemoved
 from projections.events.session import (
     MessageAdded,
     SessionConfigured,
@@ -18,6 +19,16 @@ from projections.events.session import (
     SessionStatusChanged,
 )
 from projections.events.status import ENDED, KINDS, REASONS, STATUSES
+from projections.events.test_run import (
+    ChannelPosted,
+    ResultsReplaced,
+    SessionResumedBy,
+    TestCompleted,
+    TestsMarkedMalfunctioning,
+    TestsSelected,
+    TestStarted,
+    TestTimedOut,
+)
 from projections.events.vm import ExecutionFinished, VmReady, VmRequested, VmResized, VmStopped
 from projections.story import SENTENCES, tell
 from projections.wording import (
@@ -135,6 +146,63 @@ def test_every_fact_of_the_vocabulary_has_a_sentence():
         ),
         ([KeyRevoked()], "key closed for good"),
         ([CatalogEntered(type="version", data={"name": "a"})], 'entered as "version": name="a"'),
+        (
+            [DeviceRegistered(user_agent="UA/1", name="Chrome 81")],
+            'device "Chrome 81" registered: "UA/1"',
+        ),
+        (
+            [TestsSelected(sha256="ab" * 32, count=3, totals={"dom": 2, "css": 1})],
+            "tests selected: 3 tests, abababababab; dom=2, css=1",
+        ),
+        (
+            [TestsSelected(sha256="ab" * 32, count=0)],
+            "tests selected: 0 tests, abababababab; of no API",
+        ),
+        (
+            [TestStarted(path="/dom/a.html", timeout_ms=60_000)],
+            'test "/dom/a.html" handed out, reports within 60000 ms',
+        ),
+        ([TestCompleted(path="/a", status="OK")], 'test "/a" reported OK'),
+        (
+            [
+                TestCompleted(
+                    path="/a",
+                    status="ERROR",
+                    message="no\n",
+                    subtests=({"status": "PASS"}, {"status": "PASS"}, {"status": 7}, {}),
+                    extra={"meta": 1},
+                )
+            ],
+            'test "/a" reported ERROR, "no\\n"; subtests PASS=2, 7=1, null=1; with meta=1',
+        ),
+        (
+            [TestCompleted(path="/a", status="OK", subtests=())],
+            'test "/a" reported OK; subtests none',
+        ),
+        ([TestTimedOut(path="/a")], 'test "/a" did not report in time'),
+        (
+            [TestTimedOut(path="/a", logs=("x",))],
+            'test "/a" did not report in time; its log "x"',
+        ),
+        (
+            [TestsMarkedMalfunctioning(paths=("/a", "/b"))],
+            'malfunctioning are now "/a", "/b"',
+        ),
+        ([TestsMarkedMalfunctioning()], "malfunctioning are now no tests"),
+        (
+            [ResultsReplaced(api="dom", sha256="cd" * 32, size=9, results=1, passed=2)],
+            (
+                'results of "dom" replaced: 1 test, 2 passed, 0 failed, 0 timed out, 0 not run; '
+                "9 bytes, cdcdcdcdcdcd"
+            ),
+        ),
+        (
+            [ChannelPosted(type="playback", data={"at": 1})],
+            'posted "playback" to the channel: {"at":1}',
+        ),
+        ([SessionResumedBy(token="x")], 'device was told to go on with session "x"'),
+        ([SessionResumedBy()], "device was told to go on with no session"),
+        ([DeviceRemoved(reason="idle_timeout")], "device removed: idle_timeout"),
     ],
 )
 def test_a_fact_is_told_in_these_words(facts, said):

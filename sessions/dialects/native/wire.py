@@ -111,6 +111,9 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expires_at: datetime | None
     messages: int
     artifacts: int
+    tests_total: int
+    tests_running: int
+    tests_completed: int
     position: int
     status_position: int
 
@@ -278,6 +281,9 @@ def session_view(state: Session) -> SessionView:
         expires_at=_instant_or_none(expiry(state)),
         messages=state.messages,
         artifacts=state.artifacts,
+        tests_total=state.tests_total,
+        tests_running=state.tests_running,
+        tests_completed=state.tests_completed,
         position=state.position,
         status_position=state.status_position,
     )

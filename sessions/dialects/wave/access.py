@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from typing import Final
 
@@ -16,6 +17,8 @@ from sessions.web.auth import caller_of, in_request, secret_of
 _OPEN: Final = Caller(
     actor="wave", tenant=DEFAULT_TENANT, scopes=("sessions:read", "sessions:write")
 )
+# Devices ask again and again from the same address.
+PEERS_MAX: Final = 1024
 # A proxy on this machine makes every peer look local; these headers say that there is one.
 _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 
@@ -41,6 +44,7 @@ def _is_open(request: web.Request) -> bool:
     return is_loopback(request.remote or "")
 
 
+@functools.lru_cache(maxsize=PEERS_MAX)
 def is_loopback(address: str) -> bool:
     """True for an address of this machine, also where IPv4 is written as IPv6."""
     try:

@@ -6,38 +6,46 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from sessions.dialects.wave import sessions, wire
+from sessions.dialects.wave import catalog, codes, pages, sessions, wire
+from sessions.dialects.wave.device_routes import DEVICES, NO_DEVICES
+from sessions.dialects.wave.result_routes import REPORTS, RESULTS
+from sessions.dialects.wave.session_routes import SESSIONS
+from sessions.dialects.wave.test_routes import TESTS
 from sessions.web.surface import Route, Surface
 
+CATALOG: Final = tuple(
+    Route(method="GET", path=f"/api/{path}", handler=handler, name=name, root=True)
+    for path, handler, name in (
+        ("status", catalog.status, "status"),
+        ("tests", catalog.tests, "tests.all"),
+        ("tests/apis", catalog.apis, "tests.apis"),
+    )
+)
 ROUTES: Final = (
-    Route(
-        method="POST",
-        path="/api/sessions",
-        handler=sessions.create,
-        name="sessions.create",
-        root=True,
-    ),
-    Route(
-        method="GET",
-        path="/api/sessions/{token}",
-        handler=sessions.get,
-        name="sessions.read",
-        root=True,
-    ),
+    *CATALOG,
+    *SESSIONS,
+    *DEVICES,
+    *TESTS,
+    *RESULTS,
+)
+# The names of files, so that nothing that looks like a call of the API is ever taken for a page.
+PAGES: Final = (
+    Route(method="GET", path="/qr", handler=codes.qr, name="qr"),
+    Route(method="GET", path="", handler=pages.to_the_pages, name="pages"),
     Route(
         method="GET",
-        path="/api/sessions/{token}/status",
-        handler=sessions.status,
-        name="sessions.status",
-        root=True,
+        path=r"/{page:(?:[a-z]+\.html|css/[a-z-]+\.css|lib/[a-z-]+\.js)?}",
+        handler=pages.page,
+        name="pages",
     ),
 )
 # Not part of any document: the answer to all the rest. These paths begin with their variable part,
 # because aiohttp tries the longest constant beginning first, and they come after the others.
 ANYTHING_ELSE: Final = (
+    NO_DEVICES,
     Route(
         method="*",
-        path="/{_rest:api/+sessions(/.*)?}",
+        path="/{_rest:api/+(?:sessions|tests|results|devices|status)(/.*)?}",
         handler=sessions.anything_else,
         name="none",
         root=True,
@@ -60,6 +68,6 @@ def with_empty_segments(route: Route) -> Route:
 SURFACE: Final = Surface(
     name="wave",
     prefix="/_wave",
-    routes=(*ROUTES, *map(with_empty_segments, ROUTES), *ANYTHING_ELSE),
+    routes=(*ROUTES, *map(with_empty_segments, ROUTES), *PAGES, *REPORTS, *ANYTHING_ELSE),
     failure=wire.refusal,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any, Final
 
@@ -50,13 +51,13 @@ async def get(request: web.Request) -> web.Response:
     token = request.match_info["token"]
     if len(token) != wire.TOKEN_CHARS:
         return answer(wire.Token(await _found(request, token, who)))
-    return answer(wire.configuration(await _test_run(request, token, who)))
+    return answer(wire.configuration(await test_run(request, token, who)))
 
 
 async def status(request: web.Request) -> web.Response:
     """How far a session is (section 1.2)."""
     who = wave_caller(request, "sessions:read")
-    state = await _test_run(request, request.match_info["token"], who)
+    state = await test_run(request, request.match_info["token"], who)
     return answer(wire.status_view(state))
 
 
@@ -72,7 +73,19 @@ def answer(value: Any) -> web.Response:
     return web.Response(body=wire.text(value), headers=wire.CORS, content_type=wire.JSON)
 
 
-async def _test_run(request: web.Request, token: str, who: Caller) -> Session:
+def done() -> web.Response:
+    """200 without a body: how WAVE answers a command, also one that changed nothing."""
+    return web.Response(headers=wire.CORS)
+
+
+async def test_run_or_none(request: web.Request, who: Caller) -> Session | None:
+    """The session that the path names, None where there is none."""
+    with contextlib.suppress(NotFound, Deleted):
+        return await test_run(request, request.match_info["token"], who)
+    return None
+
+
+async def test_run(request: web.Request, token: str, who: Caller) -> Session:
     """The session, unless its expiration has passed: then it is gone this moment (section 2.4)."""
     state = await session_of_kind(request, token, who, "test_run")
     if expiry(state) is not None:
@@ -92,5 +105,5 @@ async def _found(request: web.Request, fragment: str, who: Caller) -> str:
     )
     if len(found) != 1:
         raise NotFound
-    state = await _test_run(request, found[0].id, who)
+    state = await test_run(request, found[0].id, who)
     return state.id

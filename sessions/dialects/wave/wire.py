@@ -23,6 +23,9 @@ TIMEOUTS_MS: Final[dict[str, int | float]] = {"automatic": 60_000, "manual": 300
 # Beyond this a JSON number is no longer the same number for every client.
 NUMBER_MAX: Final = 1 << 53
 
+IMPORTED: Final = "imported"
+"""Where the spec of an imported session says when things happened there."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 _MS_MIN: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MS
@@ -122,6 +125,14 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     expiration_date: str | None
 
 
+class Dates(msgspec.Struct, frozen=True, kw_only=True):
+    """When an imported session was made, started and finished where it ran, in microseconds."""
+
+    created: int | None = None
+    started: int | None = None
+    finished: int | None = None
+
+
 def new_session(body: Body) -> NewSession:
     """The request that a JSON body stands for; raises Failure for what only looks well-formed."""
     if not isinstance(body, NewSession):
@@ -181,20 +192,37 @@ def configuration(state: Session) -> Configuration:
         user_agent=_kept(kept, "user_agent", str, ""),
         browser=_kept(kept, "browser", Browser, Browser()),
         is_public=_kept(kept, "is_public", bool, False),
-        date_created=iso(state.created_at),
+        date_created=iso(_first(_dates(state).created, state.created_at)),
         labels=state.labels,
     )
 
 
+def include_of(state: Session) -> tuple[str, ...]:
+    """What `configuration` shows as included; alone, since every test that goes out asks for it."""
+    return _kept(state.spec, "tests", Tests, Tests()).include
+
+
 def status_view(state: Session) -> StatusView:
     """How far the session is; only a start takes its expiration away (section 2.4)."""
+    there = _dates(state)
     return StatusView(
         token=state.id,
         status=STATUS[state.status],
-        date_started=_iso_or_none(state.started_at),
-        date_finished=_iso_or_none(state.ended_at),
+        date_started=_iso_or_none(_first(there.started, state.started_at)),
+        date_finished=_iso_or_none(_first(there.finished, state.ended_at)),
         expiration_date=_iso_or_none(state.expires_at) if state.started_at is None else None,
     )
+
+
+def _dates(state: Session) -> Dates:
+    # Only an import of this API says so: the spec of another's session is in its own words.
+    if state.dialect != "wave":
+        return Dates()
+    return _kept(state.spec, IMPORTED, Dates, Dates())
+
+
+def _first(there: T | None, here: T) -> T:
+    return here if there is None else there
 
 
 def iso(at_us: int) -> str:
