@@ -38,7 +38,7 @@ def reader(tmp_path):
     someone.close()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/audit.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/audit.md", "docs/wave.md"])
 def test_the_page_does_what_it_says(reader, page):
     text = (ROOT / page).read_text()
     seen = ""
