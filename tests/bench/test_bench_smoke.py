@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from scripts.bench.command import BENCHES
 from scripts.bench.table import page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,14 +35,11 @@ class Line(msgspec.Struct, kw_only=True):
     smoke: bool
 
 
-# These take more than 5 s on a busy machine: many processes, one after the other.
-SLOW = [
-    pytest.param(name, marks=pytest.mark.slow)
-    for name in ("create", "get", "list", "fanout", "export", "wave")
-]
+# Many processes, one after the other, and logs of some size; one of them is quick.
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in BENCHES if name != "append"]
 
 
-@pytest.mark.parametrize("name", ["append", "rebuild", "replay", "asof", "verify", "start", *SLOW])
+@pytest.mark.parametrize("name", ["append", *SLOW])
 def test_a_bench_ends_with_its_figures_as_json(name: str, tmp_path: Path) -> None:
     command = [sys.executable, str(RUN), name, "--smoke", "--seed", "7", "--folder", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS_MAX)

@@ -39,6 +39,7 @@ async def timed_out(client, ids):
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow(reason="waits for deadlines of the real clock")
 async def test_deadlines_that_pass_while_the_service_is_down_fire_after_it(tmp_path):
     async with serving(tmp_path) as service, service.client() as client:
         idle = await create(client, idle_timeout_s=SHORT_S)

@@ -200,6 +200,7 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path, na
     assert (tmp_path / name).read_bytes() == b"no database " * 1000
 
 
+@pytest.mark.slow(reason="makes more sessions than the log gathers lines")
 async def test_a_log_line_that_cannot_be_written_does_not_harm_an_answer(tmp_path):
     with Path("/dev/full").open("wb") as full:
         async with serving(tmp_path, stderr=full) as service, service.client() as client:
@@ -247,6 +248,7 @@ async def in_flight(client, answers):
         answers.append(None)
 
 
+@pytest.mark.slow(reason="opens 500 websockets")
 async def test_sigterm_ends_500_websockets_and_requests_in_flight_in_time(tmp_path):
     answers: list[int | None] = []
     async with serving(tmp_path) as service:
@@ -270,6 +272,7 @@ async def test_sigterm_ends_500_websockets_and_requests_in_flight_in_time(tmp_pa
     assert len(bodies_in(tmp_path)) == IN_FLIGHT
 
 
+@pytest.mark.slow(reason="waits for the drain to end")
 async def test_sigterm_ends_sockets_that_do_not_read_in_time(tmp_path):
     async with serving(tmp_path) as service, service.client() as client:
         request = f"GET /api/v1/observe?after=0&api_key={ADMIN_KEY} HTTP/1.1\r\n"
@@ -293,6 +296,7 @@ async def test_sigterm_ends_sockets_that_do_not_read_in_time(tmp_path):
                 one.close()
 
 
+@pytest.mark.slow(reason="puts the service under load for seconds")
 async def test_sigterm_under_load_keeps_what_was_answered_and_needs_no_recovery(tmp_path):
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
