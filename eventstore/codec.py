@@ -70,7 +70,11 @@ class Codec:
         today = self.version(event.type)
         if event.type not in self._types or not FIRST_VERSION <= event.v < today:
             raise UnknownEvent(f"{event.type} version {event.v}")
-        data: dict[str, Any] = msgspec.json.decode(event.data)
-        for version in range(event.v, today):
-            data = self._upcasters[event.type, version](data)
+        data = msgspec.json.decode(event.data, type=dict[str, Any])
+        try:
+            for version in range(event.v, today):
+                data = self._upcasters[event.type, version](data)
+        except (KeyError, TypeError, AttributeError) as error:
+            # As a decoder says it of today's shape: the data are not those of that version.
+            raise msgspec.ValidationError(f"{event.type} version {event.v}: {error!r}") from error
         return msgspec.convert(data, self._types[event.type])

@@ -105,6 +105,7 @@ def test_a_fact_of_another_vocabulary_is_refused():
         CODEC.encode(PersonLeft())
 
 
-def test_an_upcast_shape_that_does_not_fit_is_refused():
+@pytest.mark.parametrize("data", [None, [], {}, {"name": 3}, {"name": "x", "title": 3}])
+def test_an_older_shape_that_does_not_fit_is_refused(data):
     with pytest.raises(msgspec.ValidationError):
-        PEOPLE.decode(event({"name": "x", "title": 3}, "person.named", 2))
+        PEOPLE.decode(event(data, "person.named", 2))
