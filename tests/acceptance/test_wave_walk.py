@@ -167,3 +167,18 @@ async def test_a_test_that_says_https_runs_over_tls(browser, tmp_path):
             "/apiTls/a.https.html": ("OK", {"https:": "PASS"}),
             "/apiTls/b.html": ("OK", {"http:": "PASS"}),
         }
+
+
+async def test_a_paused_device_rests_until_somebody_goes_on(browser, client):
+    """Sections 2.2 and 3.6: its events begin with the start, which is over."""
+    token = await started(client, types=["manual"])
+    await ask(client, "POST", f"/api/sessions/{token}/pause")
+    device = await browser.new_page()
+    visited = []
+    device.on("framenavigated", lambda frame: visited.append(frame.url))
+    await device.goto(await next_of(client, token))
+    await device.wait_for_timeout(2000)
+    assert len(visited) == 1
+    assert "/_wave/pause.html?" in device.url
+    await ask(client, "POST", f"/api/sessions/{token}/start")
+    await device.wait_for_url(f"**{MANUAL}**")

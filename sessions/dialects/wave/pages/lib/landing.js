@@ -51,7 +51,7 @@
     if (event.type === "resume" && event.data) {
       Page.go(Page.withToken("next.html", event.data));
     } else if (event.type === "status") {
-      onStatus(event.data);
+      checkSession(200);
     }
   }
 

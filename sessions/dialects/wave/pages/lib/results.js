@@ -134,14 +134,14 @@
     var last = found || {};
     [[Page.byId("last_pass"), last.pass], [Page.byId("last_fail"), last.fail],
       [Page.byId("last_timeout"), last.timeout]].forEach(function (one) {
-        list(one[0], (one[1] || []).map(path), "Malfunctions", mark);
+        list(one[0], (one[1] || []).map(path), "Mark", mark);
       });
   }
 
   function running(tests) {
     var now = [];
     for (var api in tests.running_tests || {}) { now = now.concat(tests.running_tests[api]); }
-    list(Page.byId("running"), now, "Malfunctions", mark);
+    list(Page.byId("running"), now, "Mark", mark);
   }
 
   function malfunctioning(paths) {
