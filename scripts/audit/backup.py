@@ -1,8 +1,8 @@
 """Copy the log, also while the service writes it, and prove that the copy is good.
 
 The copy is as of one moment. It is opened as a restore would open it, its file is checked, all
-hashes are computed anew, every stream is folded from zero, and its root is held against the hashes
-stored in the log and the newest signed head; only then does it get its name. To restore: make an
+hashes are computed anew, every stream is folded from zero, and its root is held against the one
+stored in the log and the signed heads; only then does it get its name. To restore: make an
 empty folder, copy FILE into it as log.db, and start the service on it; views are made anew.
 
 FILE is the log alone. What else belongs to a data folder: artifacts/ (files that never change, any
@@ -24,13 +24,18 @@ from pathlib import Path
 
 import msgspec
 
+from eventstore.errors import BadCheckpoint
 from eventstore.heads import HeadFolder
 from eventstore.sqlite.archive import FILE_NAME, Archive
 from eventstore.sqlite.backup import copy_database
+from eventstore.sqlite.verifying import Ask, verify
+from eventstore.testimony import Sources, known_key
 from eventstore.vault import FILE_NAME as VAULT_FILE
+from eventstore.verification import Verified
 from scripts.audit import command
 from scripts.audit.command import DOES_NOT_HOLD, HOLDS, Advance, CannotRun
-from scripts.audit.copies import Disagrees, check_file, check_head, check_tree, replay
+from scripts.audit.copies import Disagrees, check_file, replay
+from scripts.audit.findings import sentence
 from scripts.audit.target import PRIVATE, new_part
 
 Stage = Callable[[str, int], AbstractContextManager[Advance]]
@@ -112,24 +117,41 @@ def _checked(
     given: argparse.Namespace, source: Path, part: Path, heads: HeadFolder, stage: Stage
 ) -> BackedUp:
     with _restored(part) as folder, Archive(folder) as copy:
-        check_file(copy.path)
-        with stage("hashing", copy.size) as advance:
-            root = check_tree(copy, advance)
+        verified = _verified(copy, source.parent, heads, stage)
         with stage("replaying", copy.size) as advance:
             streams = replay(copy, advance)
         with Archive(source) as archive:
-            if (archive.epoch, archive.root(copy.size)) != (copy.epoch, root):
+            if (archive.epoch, archive.root(copy.size).hex()) != (copy.epoch, verified.root):
                 raise Disagrees(f"the log has another root at position {copy.size}")
         return BackedUp(
             file=str(given.to),
             bytes=part.stat().st_size,
             epoch=copy.epoch,
             size=copy.size,
-            root=root.hex(),
+            root=verified.root,
             streams=streams,
-            head=check_head(copy, heads),
+            head=verified.vouched or None,
             vault=None if given.vault is None else str(given.vault),
         )
+
+
+def _verified(copy: Archive, data: Path, heads: HeadFolder, stage: Stage) -> Verified:
+    """What is found in the copy; raises Disagrees where it does not hold.
+
+    It is held against the heads that it reaches: the service may have signed later ones since.
+    """
+    try:
+        vkey, key_from = known_key(None, heads, data)
+        reached = [file for file in heads.files() if int(file.stem) <= copy.size]
+        kept = tuple(map(str, reached)) if vkey is not None else ()
+        ask = Ask(path=copy.path, sources=Sources(vkey=vkey, key_from=key_from, kept=kept))
+        with stage("verifying", 100) as advance:
+            verified = verify(ask, lambda done, size: advance(100 * done // (size or 1)))
+    except BadCheckpoint as error:
+        raise Disagrees(str(error)) from None
+    if not verified.holds:
+        raise Disagrees(sentence(verified.findings[0]))
+    return verified
 
 
 @command.pipe_may_close()

@@ -13,13 +13,12 @@ from eventstore.heads import HeadFolder
 from eventstore.sqlite.archive import log_file
 from eventstore.sqlite.verifying import Ask, verify
 from eventstore.testimony import Sources, known_key
-from eventstore.verification import Finding, Verified
-from projections.wording import plain
+from eventstore.verification import Verified
 from scripts.audit import command
 from scripts.audit.command import CannotRun
+from scripts.audit.findings import sentence
 
 _PERCENT: Final = 100
-_WORDS_MAX: Final = 1000
 _KEY_FROM: Final = {
     "given": "as given; the proof is as good as the place where you keep it",
     "heads": "kept beside the heads: who can change those can change it; one kept elsewhere "
@@ -96,7 +95,7 @@ def _sources(given: argparse.Namespace) -> Sources:
 
 def _lines(verified: Verified) -> Iterator[str]:
     yield f"{verified.file}: {'holds' if verified.holds else 'DOES NOT HOLD'}"
-    yield from (f"  {_words(finding)}" for finding in verified.findings)
+    yield from (f"  {sentence(finding)}" for finding in verified.findings)
     if verified.root:
         yield f"  {verified.size} commits, root {verified.root}"
     elif verified.size:
@@ -109,12 +108,3 @@ def _lines(verified: Verified) -> Iterator[str]:
         yield "  its indexes were left out"
     memory = verified.memory_bytes_max >> 20
     yield f"  {verified.seconds:.1f} s, {memory} MiB of memory at most"
-
-
-def _words(finding: Finding) -> str:
-    what = plain(finding.what, _WORDS_MAX)  # it may quote what somebody wrote into the file
-    if finding.position is not None:
-        return f"commit {finding.position}: {what}"
-    if finding.until is not None:
-        return f"after commit {finding.after} up to {finding.until}: {what}"
-    return what

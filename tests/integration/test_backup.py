@@ -146,10 +146,14 @@ def test_a_stopped_folder_is_left_as_it_was(folder, capsys):
 
 
 def write(folder, *statements):
+    """Write into the log behind its back, the guards of the schema as they were afterwards."""
+    guards = []
+    guard = "SELECT sql FROM sqlite_schema WHERE name = ?"
     with closing(sqlite3.connect(folder / FILE_NAME)) as log, log:
         for trigger in ("commits_are_not_updated", "commits_are_not_deleted"):
+            guards.append(log.execute(guard, (trigger,)).fetchone()[0])
             log.execute(f"DROP TRIGGER {trigger}")
-        for statement in statements:
+        for statement in (*statements, *guards):
             log.execute(statement)
 
 
@@ -196,11 +200,11 @@ def forged_head(folder):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (changed_body, "position 7 is not what its hash was made of"),
-        (changed_hash, "position 8 is not what its hash was made of"),
-        (missing_commit, "position 9 is missing"),
-        (broken_index, "the copy is not sound"),
-        (no_fact, "position 21 cannot be replayed: The event type or version is not known"),
+        (changed_body, "commit 7: its body is not the one that was hashed"),
+        (changed_hash, "commit 8: the hash stored with it is not its own"),
+        (missing_commit, "commit 9: it is missing"),
+        (broken_index, "commits_by_id"),
+        (no_fact, "commit 21 cannot be replayed: The event type or version is not known"),
         (forged_head, "The signed head cannot be trusted"),
     ],
 )

@@ -68,7 +68,7 @@ STEPS: Final[dict[str, Step]] = {
 BACKUP: Final = "scripts.audit.backup"
 BACKING_UP: Final[dict[str, Step]] = {
     "backup: copied": Step(BACKUP, "copy_database", "after"),
-    "backup: restored": Step(BACKUP, "check_file", "before"),
+    "backup: restored": Step(BACKUP, "_verified", "before"),
     "backup: about to be replayed": Step(BACKUP, "replay", "before"),
     "backup: agreed": Step(BACKUP, "_checked", "after"),
     "backup: about to be renamed": Step("pathlib", "Path.rename", "before"),
