@@ -67,6 +67,7 @@ from sessions.web.appkeys import (
     LOG,
     METRICS,
     PAST,
+    PORTS,
     REBUILDING,
     RESULTS,
     RUNS,
@@ -80,6 +81,7 @@ from sessions.web.appkeys import (
     VITAL,
 )
 from sessions.web.edge import Edge
+from sessions.web.ports import Ports
 
 PROGRESS_S = 2.0
 
@@ -96,6 +98,7 @@ def make_app(settings: Settings, *, clock_us: Callable[[], int] = wall_clock_us)
     metrics = Metrics()
     app = web.Application(client_max_size=settings.body_bytes_max)
     app[SETTINGS] = settings
+    app[PORTS] = Ports(settings.port, settings.https_port)
     app[METRICS] = metrics
     app[CLOCK_US] = clock_us
     files = None if settings.wave_tests is None else test_file

@@ -75,6 +75,8 @@ def _serve_options(parser: argparse.ArgumentParser) -> None:
             continue
         option = "--" + field.name.replace("_", "-")
         default = "" if field.default is None else f"default {field.default}"
+        if field.default is msgspec.NODEFAULT:
+            default = "a JSON object"
         extra: dict[str, Any] = {"help": default, "default": None}
         if field.type is bool:
             extra["action"] = argparse.BooleanOptionalAction

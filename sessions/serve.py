@@ -25,7 +25,8 @@ from sessions.caller import SERVICE
 from sessions.control import SOCKET_NAME, socket_path
 from sessions.settings import Settings
 from sessions.testset.listing import TestSetError
-from sessions.web.appkeys import ACCESS, VITAL
+from sessions.web.appkeys import ACCESS, PORTS, VITAL
+from sessions.web.ports import Ports
 
 EXIT_REFUSED: Final = 1
 EXIT_BROKEN: Final = 70  # sysexits.h: internal software error
@@ -48,7 +49,7 @@ async def serve(settings: Settings) -> int:
         try:
             tls = tls_of(settings)
             await runner.setup()
-            sites = await _sites(runner, settings, tls)
+            sites = await _sites(runner, settings, tls, app[PORTS])
             listening = True
             await _first_key(app)
         except (EventStoreError, TestSetError, OSError, sqlite3.Error) as error:
@@ -91,13 +92,18 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-async def _sites(runner: web.AppRunner, settings: Settings, tls: ssl.SSLContext | None) -> str:
+async def _sites(
+    runner: web.AppRunner, settings: Settings, tls: ssl.SSLContext | None, ports: Ports
+) -> str:
     tcp = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
     await tcp.start()
     # The first site is the one whose address is told.
-    port = runner.addresses[0][1]
+    plain = runner.addresses
+    ports.http = plain[0][1]
     if tls is not None:
         await web.TCPSite(runner, settings.host, settings.https_port, ssl_context=tls).start()
+        ports.https = runner.addresses[len(plain)][1]
+        _log.info("service.https", port=ports.https)
     path = socket_path(settings.folder)
     path.unlink(missing_ok=True)
     # Whoever may write in the data folder may administer it, by `sessiond keys`.
@@ -107,9 +113,8 @@ async def _sites(runner: web.AppRunner, settings: Settings, tls: ssl.SSLContext 
             await web.UnixSite(runner, SOCKET_NAME).start()
     finally:
         os.umask(mask)
-    port = runner.addresses[0][1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{port}"
+    return f"http://{host}:{ports.http}"
 
 
 def tls_of(settings: Settings) -> ssl.SSLContext | None:

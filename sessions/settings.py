@@ -13,6 +13,7 @@ import msgspec
 ENV_PREFIX: Final = "SESSIOND_"
 SECRET_FIELDS: Final = frozenset({"admin_key"})
 REDACTED: Final = "***"
+_OF_PARTS: Final = frozenset({"wave_api_titles"})
 
 
 class SettingsError(Exception):
@@ -22,7 +23,7 @@ class SettingsError(Exception):
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set; each name is also an option and, in capitals, a variable.
 
-    Times are seconds, sizes bytes.
+    Times are seconds, sizes bytes; what has parts is a table in a file, and JSON elsewhere.
     """
 
     data: str = "./sessiond-data"
@@ -36,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     wave_tests: str | None = None
     wave_read_sessions: bool = True
     wave_import: bool = True
+    wave_api_titles: dict[str, str] = {}
     wave_poll_s: float = 55.0
     public_url: str | None = None
     body_bytes_max: int = 1 << 20
@@ -100,10 +102,20 @@ def load(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) ->
         merged.update(_from_file(Path(config)))
     merged.update(_from_environment(environ))
     merged.update({k: v for k, v in options.items() if v is not None and k != "config"})
+    for name in _OF_PARTS & merged.keys():
+        if isinstance(merged[name], str):
+            merged[name] = _parts(name, merged[name])
     try:
         return msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(str(error).replace("Object contains", "There is an")) from None
+
+
+def _parts(name: str, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise SettingsError(f"{name} must be a JSON object, not {text[:80]!r}") from None
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -129,7 +141,7 @@ def _in_range(name: str, value: float, low: float, high: float) -> None:
 
 def _tls(port: int | None, cert: str | None, key: str | None) -> None:
     if port is not None:
-        _in_range("https_port", port, 1, 65_535)
+        _in_range("https_port", port, 0, 65_535)
     given = {"https_port": port, "tls_cert": cert, "tls_key": key}
     absent = [name for name, value in given.items() if value is None]
     if 0 < len(absent) < len(given):

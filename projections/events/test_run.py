@@ -64,7 +64,7 @@ class TestsMarkedMalfunctioning(Fact, frozen=True, kw_only=True):
 
 
 class ResultsReplaced(Fact, frozen=True, kw_only=True):
-    """What a client uploaded is now all there is of one API; it is kept by its hash.
+    """What a client uploaded is all there is of one API so far; it is kept by its hash.
 
     `results` counts files, the others their subtests.
     """

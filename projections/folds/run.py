@@ -74,7 +74,7 @@ class Run(msgspec.Struct, kw_only=True):
     """A run as of `position`; changed in place by `evolve`.
 
     `completed` is in the order in which results came; `replaced` has the upload of an API that
-    took the place of what its tests reported.
+    took the place of what its tests had reported until then, and `replaced_at` where that was.
     """
 
     position: Position = START
@@ -84,6 +84,7 @@ class Run(msgspec.Struct, kw_only=True):
     completed: dict[str, Done] = {}
     counts: dict[str, Counts] = {}
     replaced: dict[str, ResultsReplaced] = {}
+    replaced_at: dict[str, Position] = {}
     malfunctioning: tuple[str, ...] = ()
 
     @property
@@ -132,10 +133,10 @@ def _done(run: Run, path: str, done: Done, found: Iterable[str]) -> None:
         return
     run.completed[path] = done
     api = api_of(path)
-    if api in run.replaced:
-        return  # what was uploaded is all there is
     counts = _counts(run, api)
     counts.complete += 1
+    if api in run.replaced:
+        counts.total += 1  # an upload counts what it holds, and this comes besides
     for name in found:
         setattr(counts, name, getattr(counts, name) + 1)
 
@@ -168,8 +169,9 @@ def _marked(run: Run, fact: TestsMarkedMalfunctioning, _: Commit) -> None:
     run.malfunctioning = fact.paths
 
 
-def _replaced(run: Run, fact: ResultsReplaced, _: Commit) -> None:
+def _replaced(run: Run, fact: ResultsReplaced, commit: Commit) -> None:
     run.replaced[fact.api] = fact
+    run.replaced_at[fact.api] = commit.position
     run.counts[fact.api] = Counts(
         total=fact.results,
         complete=fact.results,

@@ -6,8 +6,12 @@
 (function () {
   "use strict";
 
-  var RETRY_MS = 1000;
-  var RETRIES_MAX = 5;
+  var RETRY_MS = 500;
+  var RETRY_MS_MAX = 4000;
+  // After so many tries another page takes over, if the service has one to give.
+  var RETRIES_MAX = 3;
+  // Ten minutes without a service: then it is tried anyway.
+  var RETRIES_ALONE_MAX = 150;
   var ADDRESS_CHARS_MAX = 6000;
   var LONE_SURROGATES = /[\uD800-\uDBFF][\uDC00-\uDFFF]|[\uD800-\uDFFF]/g;
 
@@ -48,6 +52,12 @@
   var timeout = Number(parameters.timeout);
   var leaving = false;
   var timer = null;
+  var barred = false;
+
+  // A page may forbid its scripts to call anybody: then it is not the service that is away.
+  document.addEventListener("securitypolicyviolation", function (event) {
+    barred = barred || String(event.blockedURI).indexOf(root + "api/") >= 0;
+  });
 
   function ask(method, path, body, answered, failed) {
     var request = new XMLHttpRequest();
@@ -72,7 +82,31 @@
     location.href = root + page + "?token=" + token + (query || "");
   }
 
-  function goOn() {
+  // A page that is opened while the service is away is an error of the browser, which no script
+  // can leave. So nothing is opened before a picture has come from there.
+  function whenThere(retries, there, away) {
+    if (barred) {
+      there();
+      return;
+    }
+    var picture = new Image();
+    picture.onload = there;
+    picture.onerror = function () {
+      if (retries < RETRIES_ALONE_MAX) {
+        setTimeout(away, pause(retries));
+      } else {
+        there();
+      }
+    };
+    picture.src = root + "icon.svg?at=" + new Date().getTime();
+  }
+
+  function pause(retries) {
+    return Math.min(RETRY_MS * Math.pow(2, retries), RETRY_MS_MAX);
+  }
+
+  function goOn(retries) {
+    var tried = retries || 0;
     ask("GET", "tests/" + token + "/next", null, function (text) {
       var next = null;
       try {
@@ -86,7 +120,11 @@
         open("next.html");
       }
     }, function () {
-      open("next.html");
+      whenThere(tried, function () {
+        open("next.html");
+      }, function () {
+        goOn(tried + 1);
+      });
     });
   }
 
@@ -103,22 +141,31 @@
 
   // What the service refuses (4xx) it would refuse again; else it may be starting anew.
   function send(body, retries) {
-    ask("POST", "results/" + token, body, goOn, function (status) {
+    function again() {
+      send(body, retries + 1);
+    }
+    ask("POST", "results/" + token, body, function () {
+      goOn();
+    }, function (status) {
       if (status >= 400 && status < 500) {
         goOn();
-      } else if (retries < RETRIES_MAX) {
-        setTimeout(function () {
-          send(body, retries + 1);
-        }, RETRY_MS);
+      } else if (retries < RETRIES_MAX && !barred) {
+        setTimeout(again, pause(retries));
       } else {
-        var result = encodeURIComponent(body);
-        if (result.length <= ADDRESS_CHARS_MAX) {
-          open("submitresult.html", "&result=" + result);
-        } else {
-          open("next.html");
-        }
+        whenThere(retries, function () {
+          handOver(body);
+        }, again);
       }
     });
+  }
+
+  function handOver(body) {
+    var result = encodeURIComponent(body);
+    if (result.length <= ADDRESS_CHARS_MAX) {
+      open("submitresult.html", "&result=" + result);
+    } else {
+      open("next.html");
+    }
   }
 
   function clean(text) {
@@ -147,6 +194,26 @@
       });
     }
     return JSON.stringify(result);
+  }
+
+  // A service that dies while a page loads leaves it without its harness: the page is loaded once
+  // more when the service is back, and where that does not help, the run goes on without it.
+  function startAnew(retries) {
+    var navigation = window.performance && window.performance.navigation;
+    if (!navigation || navigation.type === navigation.TYPE_RELOAD) {
+      goOn();
+      return;
+    }
+    whenThere(retries, function () {
+      location.reload();
+    }, function () {
+      startAnew(retries + 1);
+    });
+  }
+
+  if (typeof add_completion_callback === "undefined") {
+    startAnew(0);
+    return;
   }
 
   add_completion_callback(function (tests, status) {

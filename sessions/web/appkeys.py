@@ -32,8 +32,10 @@ from sessions.service import Sessions
 from sessions.settings import Settings
 from sessions.testset.testset import TestSet
 from sessions.verifying import Verifying
+from sessions.web.ports import Ports
 
 SETTINGS: Final = web.AppKey("settings", Settings)
+PORTS: Final = web.AppKey("ports", Ports)
 LOG: Final[web.AppKey[EventLog]] = web.AppKey("log", EventLog)
 HEADS: Final = web.AppKey("heads", Heads)
 FEED: Final = web.AppKey("feed", Feed)
@@ -63,3 +65,5 @@ CLOCK_US: Final[web.AppKey[Callable[[], int]]] = web.AppKey("clock_us")
 VITAL: Final = web.AppKey("vital", list[asyncio.Task[None]])
 """Tasks that must not end while the service runs."""
 ACTOR: Final = web.RequestKey("actor", str)
+CODE: Final = web.RequestKey("code", str)
+"""What the log line of a request says where its answer says nothing of it."""

@@ -24,7 +24,10 @@ async def json_body(request: web.Request, decoder: msgspec.json.Decoder[T]) -> T
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The bytes of the body; raises Failure 400 or 413."""
+    """The bytes of the body; raises Failure 400 or 413, the latter before it comes if it can."""
+    size, bytes_max = request.content_length or 0, request.client_max_size
+    if size > bytes_max:
+        raise web.HTTPRequestEntityTooLarge(max_size=bytes_max, actual_size=size)
     try:
         return await request.read()
     except web.RequestPayloadError:

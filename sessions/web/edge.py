@@ -13,7 +13,7 @@ from aiohttp import web
 from sessions import ids
 from sessions.failure import Failure, failure_of
 from sessions.metrics import Metrics
-from sessions.web.appkeys import ACTOR, CORRELATION_ID
+from sessions.web.appkeys import ACTOR, CODE, CORRELATION_ID
 from sessions.web.surface import Handler, Surface
 
 REQUEST_ID: Final = "X-Request-Id"
@@ -75,7 +75,7 @@ class Edge:
                 ms=round(seconds * 1000, 2),
                 actor=request.get(ACTOR, ""),
                 correlation_id=correlation_id,
-                code=code,
+                code=code or request.get(CODE, ""),
             )
             return response
 

@@ -189,7 +189,7 @@ async def test_the_key_may_come_where_clients_put_it(client, way):
 
 
 async def test_when_nothing_happens_a_ping_tells_how_far_it_is(aiohttp_client, tmp_path):
-    client = await start(aiohttp_client, tmp_path, heartbeat_s=0.05)
+    client = await start(aiohttp_client, tmp_path, heartbeat_s=0.25)
     session = await create(client)
     feed = await observe(client, {"kind": "vm"})
     await feed.until("caught_up")

@@ -7,13 +7,18 @@ from yarl import URL
 
 from sessions.dialects.wave.pages import FOLDER
 from tests.support.service import start
-from tests.support.wave import has_cors
+from tests.support.wave import few_tests, has_cors
 
 PAGES = [
     *("configuration", "newsession", "next", "pause", "finish", "submitresult", "test"),
     *("results", "overview", "comparison", "index"),
 ]
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 FILES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.suffix)
 
 
@@ -53,6 +58,28 @@ async def test_the_policy_lets_nothing_foreign_in(client):
     assert rules["script-src"] == "'self'"
 
 
+async def test_pages_that_name_no_icon_have_ours_or_that_of_the_tests(aiohttp_client, tmp_path):
+    """Section 1.7: a browser asks for it at the root; each page of ours names its own."""
+    for name in PAGES:
+        assert 'href="icon.svg"' in (FOLDER / f"{name}.html").read_text(encoding="utf-8"), name
+    client = await start(aiohttp_client, tmp_path, wave_tests=few_tests(tmp_path))
+    far = {"X-Forwarded-For": "192.0.2.1"}
+    async with client.get("/favicon.ico", headers=far) as answer:
+        assert (answer.status, answer.content_type) == (200, "image/svg+xml")
+        assert await answer.read() == (FOLDER / "icon.svg").read_bytes()
+    (tmp_path / "few_tests" / "favicon.ico").write_bytes(b"theirs")
+    assert await (await client.get("/favicon.ico")).read() == b"theirs"
+
+
+async def test_the_report_script_is_there_also_while_the_service_is_not(aiohttp_client, tmp_path):
+    """Section 1.7: a browser keeps it for a while; a test itself it asks for each time."""
+    client = await start(aiohttp_client, tmp_path, wave_tests=few_tests(tmp_path))
+    async with client.get("/resources/testharnessreport.js") as answer:
+        assert answer.headers["Cache-Control"] == "max-age=600"
+    async with client.get("/apiOne/a.html") as answer:
+        assert answer.headers["Cache-Control"] == "no-cache"
+
+
 OUTSIDE = [
     *("nothing.html", "lib/nothing.js", "index.htm", "css/wave.js", "lib", "lib/", "css/"),
     *("../pages.py", "..%2Fpages.py", "lib/..%2F..%2Fwire.py", "%2e%2e/wire.py"),
@@ -87,6 +114,6 @@ async def test_links_between_pages_lead_somewhere(client):
     """Section 1.7: every page, sheet and script that a page names is there."""
     for name in FILES:
         text = (FOLDER / name).read_text(encoding="utf-8")
-        named = set(re.findall(r"""[("]((?:lib/|css/)?[a-z-]+\.(?:html|js|css))["?]""", text))
+        named = set(re.findall(r"""[("]((?:lib/|css/)?[a-z-]+\.(?:html|js|css|svg))["?]""", text))
         for target in named - {"lib/wave-service.js"}:
             assert (await client.get(f"/_wave/{target}")).status == 200, (name, target)

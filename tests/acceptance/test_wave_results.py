@@ -17,6 +17,7 @@ from tests.support.wave_results import (
     append,
     done,
     fetched,
+    files_in,
     ran,
     unzipped,
 )
@@ -147,8 +148,9 @@ async def test_an_upload_can_follow_another_and_is_there_after_a_restart(aiohttp
     await client.close()
     client = await start(aiohttp_client, tmp_path)
     assert [await fetched(client, path) for path in (token, f"{token}/compact")] == before
-    assert [one["test"] for one in before[0]["css"]] == ["/css/two.html"]
-    assert before[1]["css"]["fail"] == 1
+    assert [one["test"] for one in before[0]["css"]] == ["/css/two.html", "/css/late.html"]
+    sums = before[1]["css"]
+    assert [sums[key] for key in ("pass", "fail", "total", "complete")] == [1, 1, 2, 2]
 
 
 NO_RESULTS = [
@@ -208,13 +210,17 @@ async def test_every_path_is_there_under_the_web_root_and_with_empty_segments(cl
 
 async def test_unknown_sessions_have_no_results(client, admin, token):
     """Sections 1.4 and 1.9: also for a caller of another tenant, and for another kind."""
-    other = (await new_key(admin))["key"]
-    for name in NAMES:
-        for unknown in (UNKNOWN, "x", "%00", token[:8]):
-            answer = await client.get(f"/api/results/{unknown}{name}")
-            assert (answer.status, await answer.read()) == (404, b""), (unknown, name)
-        answer = await client.get(f"/api/results/{token}{name}", headers=bearer(other))
-        assert answer.status == 404
+    other = bearer((await new_key(admin))["key"])
+    asked = [(token, other), *((unknown, {}) for unknown in (UNKNOWN, "x", "%00", token[:8]))]
+    for unknown, headers in asked:
+        for name in NAMES:
+            if name not in ("/json", "/css/reporturl"):
+                answer = await client.get(f"/api/results/{unknown}{name}", headers=headers)
+                assert (answer.status, await answer.read()) == (404, b""), (unknown, name)
+        answer = await client.get(f"/api/results/{unknown}/json", headers=headers)
+        assert (answer.status, files_in(await answer.read())) == (200, {})
+        answer = await client.get(f"/api/results/{unknown}/css/reporturl", headers=headers)
+        assert (answer.status, await answer.json()) == (200, {"uri": None})
     answer = await client.post(f"/api/results/{UNKNOWN}/css/json", json={"results": []})
     assert answer.status == 404
 

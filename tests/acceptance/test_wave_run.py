@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 import structlog
+from yarl import URL
 
 from sessions import timers
+from sessions.web.appkeys import SETTINGS
 from tests.support import service
 from tests.support.feeds import observe
 from tests.support.logs import Clock
@@ -138,9 +140,13 @@ async def test_where_a_test_is(serve):
     assert url.startswith(f"http://tv.test:81/apiOne/a.html?token={token}&timeout=1500.5&")
     assert "x=1" in url
     assert "&web_root=/_wave/&" in url
-    for host in ("tv.test", "[::1]:82", "a b", "x:99999999999", "x:", ":", "x:%00"):
+    hosts = {"tv.test": 80, "[::1]:82": 82, "[::1]": 80, "a b": 80, "x:65535": 65_535}
+    # What says no port that could be one is sent to that of the service.
+    wrong = ("x:65536", "x:0", "x:-1", "x:99999999999", "x:", ":", "x:%00", "x:\u0662")
+    for host, port in (hosts | dict.fromkeys(wrong, client.server.app[SETTINGS].port)).items():
         answer = await client.get(f"/api/tests/{token}/next", headers={"Host": host})
         assert answer.status == 200, host
+        assert URL((await answer.json())["next_test"]).port == port, host
 
 
 async def test_a_session_without_tests_is_completed_when_it_starts(client):

@@ -69,6 +69,18 @@ async def test_the_lists_of_a_session_by_api_in_the_order_of_execution(client):
     assert await lists_of(client, token) == [left, [IN_ORDER[0], IN_ORDER[2]], [IN_ORDER[1]]]
 
 
+async def test_an_api_may_be_given_a_title(aiohttp_client, tmp_path):
+    """Section 1.3: the others are named as their folders are."""
+    titles = {"dom": "Größe & <b>", "css": "not there"}
+    folder = pages_at(tmp_path, *PATHS)
+    client = await start(aiohttp_client, tmp_path, wave_tests=folder, wave_api_titles=titles)
+    found = await get(client, "/api/tests/apis")
+    assert [list(api.values()) for api in found] == [
+        ["Größe & <b>", "Größe & <b>", "/dom"],
+        ["html", "html", "/html"],
+    ]
+
+
 @pytest.mark.parametrize("prefix", ["/_wave/api", "/api/", "/_wave//api/"])
 async def test_the_paths_are_also_written_with_empty_segments(client, prefix):
     """Section 1.1."""
@@ -139,7 +151,12 @@ async def test_the_last_completed_are_the_last_in_the_order_of_execution(client)
     await report(client, token, IN_ORDER[0], "TIMEOUT", subtests=failed)
     found = await last(client, token, "?status=FAIL,TimeOut,nonsense&count=9999999")
     assert found == {"fail": [IN_ORDER[0]], "timeout": [IN_ORDER[0]]}
-    assert await last(client, token, "?status=all,pass") == await last(client, token)
+    everything = await last(client, token)
+    for query in ("status=all,pass", "status=ALL", "status=,", "count=%205%20&status=%20All%20"):
+        assert await last(client, token, f"?{query}") == everything, query
+    for query in ("FAIL,TimeOut", "timeout&status=fail", "%20fail%20,timeout,fail,,none"):
+        assert await last(client, token, f"?status={query}&count=007") == found, query
+    assert await last(client, token, "?status=passed") == {}
 
 
 LISTS = [
@@ -168,7 +185,19 @@ async def test_which_lists_a_result_is_in(client):
 async def test_last_completed_of_an_unknown_session_and_with_a_wrong_count(client):
     """Sections 1.3 and 1.9."""
     assert await last(client, "unknown", "?status=pass,fail") == {"pass": [], "fail": []}
-    for wrong in ("x", "-1", "1.5", "9" * 5000, "%D9%A1"):
+    for wrong in (
+        "x",
+        "-1",
+        "1.5",
+        "9" * 5000,
+        "%D9%A1",
+        "%2B1",
+        "1e1",
+        "0x1",
+        "1_0",
+        "1,2",
+        "%00",
+    ):
         answer = await client.get(f"/api/tests/unknown/last_completed?count={wrong}")
         assert (answer.status, list(await answer.json())) == (400, ["error"])
 

@@ -1,7 +1,6 @@
 """A real browser walks through the tests of a session, as a device under test does."""
 
 import asyncio
-import shutil
 
 import aiohttp
 import pytest
@@ -19,8 +18,16 @@ from tests.support.wave_tests import (
     testharness,
     write_tests,
 )
+from tests.support.wave_walk import (
+    FINISH,
+    WALK_MS_MAX,
+    chromium,
+    next_of,
+    results_of,
+    started,
+    status_of,
+)
 
-WALK_S_MAX = 60
 SHORT_MS = 700
 IS_SECURE = "test(function () {}, location.protocol);"
 
@@ -29,14 +36,8 @@ pytestmark = pytest.mark.slow(reason="a browser is started")
 
 @pytest.fixture
 async def browser():
-    api = pytest.importorskip("playwright.async_api", reason="playwright drives the browser")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("there is no chromium here")
-    async with api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture
@@ -52,40 +53,14 @@ async def client(service):
         yield client
 
 
-async def started(client, **body):
-    """The token of a session that runs."""
-    headers = {"User-Agent": "Chrome/1"}
-    token = (await ask(client, "POST", "/api/sessions", json=body, headers=headers))["token"]
-    await ask(client, "POST", f"/api/sessions/{token}/start")
-    return token
-
-
-async def next_of(client, token):
-    return (await ask(client, "GET", f"/api/tests/{token}/next"))["next_test"]
-
-
-async def results_of(client, token):
-    """How each test ended: its status, and that of each subtest by name."""
-    found = await ask(client, "GET", f"/api/results/{token}")
-    return {
-        result["test"]: (
-            result["status"],
-            {each.get("name"): each["status"] for each in result["subtests"]},
-        )
-        for results in found.values()
-        for result in results
-    }
-
-
 async def test_a_browser_walks_through_every_test_to_the_finish(browser, client):
     """Sections 3.1, 3.5, 3.6, 3.8 and 5.2: results are what the pages really did."""
     timeouts = {SILENT: SHORT_MS, "manual": SHORT_MS}
     token = await started(client, timeouts=timeouts)
     device = await browser.new_page()
     await device.goto(await next_of(client, token))
-    await device.wait_for_url("**/_wave/finish.html?token=*", timeout=WALK_S_MAX * 1000)
-    status = await ask(client, "GET", f"/api/sessions/{token}/status")
-    assert status["status"] == "completed"
+    await device.wait_for_url(FINISH, timeout=WALK_MS_MAX)
+    assert await status_of(client, token) == "completed"
     found = await results_of(client, token)
     for path in (MANUAL, SILENT):
         assert found.pop(path)[0] == "TIMEOUT"
@@ -100,7 +75,7 @@ async def test_somebody_at_the_device_does_what_a_manual_test_asks(browser, clie
     device = await browser.new_page()
     await device.goto(await next_of(client, token))
     await device.click("#press")
-    await device.wait_for_url("**/_wave/finish.html?token=*")
+    await device.wait_for_url(FINISH)
     assert await results_of(client, token) == {MANUAL: ("OK", {"pressed": "PASS"})}
 
 
@@ -127,7 +102,7 @@ async def test_a_result_that_cannot_be_sent_is_handed_to_the_page_for_it(browser
 
     await device.route("**/submitresult.html*", take)
     await device.goto(await next_of(client, token))
-    url = await asyncio.wait_for(handed, WALK_S_MAX)
+    url = await asyncio.wait_for(handed, WALK_MS_MAX / 1000)
     assert f"token={token}&result=%7B%22test%22%3A%22%2FapiOne%2Fpasses.html%22" in url
     assert await results_of(client, token) == {}
 
@@ -144,7 +119,7 @@ async def test_a_result_gets_through_when_the_service_is_back_soon(browser, clie
 
     await device.route("**/api/results/**", twice_away)
     await device.goto(await next_of(client, token))
-    await device.wait_for_url("**/_wave/finish.html?token=*")
+    await device.wait_for_url(FINISH)
     assert await results_of(client, token) == {"/apiOne/passes.html": ("OK", {"passes": "PASS"})}
 
 
@@ -162,11 +137,29 @@ async def test_a_test_that_says_https_runs_over_tls(browser, tmp_path):
         token = await started(client, tests={"include": ["/apiTls"]})
         device = await (await browser.new_context(ignore_https_errors=True)).new_page()
         await device.goto(await next_of(client, token))
-        await device.wait_for_url("**/_wave/finish.html?token=*")
+        await device.wait_for_url(FINISH)
         assert await results_of(client, token) == {
             "/apiTls/a.https.html": ("OK", {"https:": "PASS"}),
             "/apiTls/b.html": ("OK", {"http:": "PASS"}),
         }
+
+
+async def test_a_page_that_may_call_nobody_hands_its_result_over_too(browser, tmp_path):
+    """Section 5.2: what a page forbids its scripts does not hold up the run."""
+    folder = write_tests(tmp_path / "tests", harness=testharness())
+    policy = (
+        "<meta http-equiv='Content-Security-Policy' content=\"connect-src 'none'; img-src 'none'\">"
+    )
+    put(folder, "/apiCsp/a.html", page('test(function () {}, "passes");', policy))
+    async with (
+        serving(tmp_path / "data", "--wave-tests", str(folder)) as service,
+        aiohttp.ClientSession(service.url) as client,
+    ):
+        token = await started(client, tests={"include": ["/apiCsp"]})
+        device = await browser.new_page()
+        await device.goto(await next_of(client, token))
+        await device.wait_for_url(FINISH)
+        assert await results_of(client, token) == {"/apiCsp/a.html": ("OK", {"passes": "PASS"})}
 
 
 async def test_a_paused_device_rests_until_somebody_goes_on(browser, client):
@@ -174,10 +167,15 @@ async def test_a_paused_device_rests_until_somebody_goes_on(browser, client):
     token = await started(client, types=["manual"])
     await ask(client, "POST", f"/api/sessions/{token}/pause")
     device = await browser.new_page()
-    visited = []
+    checks, visited = [], []
+    device.on("request", lambda request: checks.append(request))
     device.on("framenavigated", lambda frame: visited.append(frame.url))
-    await device.goto(await next_of(client, token))
-    await device.wait_for_timeout(2000)
+    async with device.expect_request(lambda request: "/events?last_event=1&" in request.url):
+        await device.goto(await next_of(client, token))
+    # All that has happened is known to the page: what it found out is not to lead it away.
+    for check in [request for request in checks if request.url.endswith("/status")]:
+        await (await check.response()).finished()
+    await device.get_by_text("Waiting to go on").wait_for()
     assert len(visited) == 1
     assert "/_wave/pause.html?" in device.url
     await ask(client, "POST", f"/api/sessions/{token}/start")

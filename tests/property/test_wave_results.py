@@ -85,7 +85,7 @@ def test_compact_is_what_a_recount_of_the_results_gives(facts):
 
 @given(FACTS, FACTS)
 def test_an_upload_is_counted_as_the_results_it_replaces_would_be(before, uploaded):
-    """Sections 1.4 and 3.8: whatever came before or comes after."""
+    """Sections 1.4, 2.5 and 3.8: whatever came before; what comes after it is added."""
     for api, results in results_of(uploaded).items():
         upload = wire_imports.upload(wire_results.document(results), api)
         replaced = ResultsReplaced(
@@ -100,9 +100,10 @@ def test_an_upload_is_counted_as_the_results_it_replaces_would_be(before, upload
         )
         middle = len(before) // 2
         run = folded([*before[:middle], replaced, *before[middle:]])
+        later = results_of(before[middle:]).get(api, [])
         sums = msgspec.to_builtins(wire_results.compact(run.counts))[api]
-        assert sums.pop("total") == len(results)
-        assert Counter(sums) == recount(map(shown, results))
+        assert sums.pop("total") == len(results) + len(later)
+        assert Counter(sums) == recount(map(shown, [*results, *later]))
 
 
 @given(FACTS)

@@ -27,6 +27,15 @@ def test_each_source_weighs_more_than_the_one_before(tmp_path):
     assert chosen.log_level == "info"
 
 
+def test_what_has_parts_is_a_table_in_the_file(tmp_path):
+    config = toml(tmp_path, '[wave_api_titles]\ncss = "CSS"\n"a b" = "A"\n')
+    assert load({"config": config}, {}).wave_api_titles == {"css": "CSS", "a b": "A"}
+    environ = {"SESSIOND_WAVE_API_TITLES": '{"dom": "DOM"}'}
+    assert load({"config": config}, environ).wave_api_titles == {"dom": "DOM"}
+    with pytest.raises(SettingsError, match="wave_api_titles"):
+        load({"config": toml(tmp_path, "[wave_api_titles]\ncss = 1")}, {})
+
+
 def test_the_file_may_be_named_in_the_environment(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
@@ -47,6 +56,8 @@ def test_the_file_may_be_named_in_the_environment(tmp_path):
         ("observers_max", "0", 0),
         ("public_url", "https://example.org", "https://example.org"),
         ("admin_key", "12345", "12345"),
+        ("wave_api_titles", '{"css": "CSS, é"}', {"css": "CSS, é"}),
+        ("wave_api_titles", "{}", {}),
     ],
 )
 def test_a_variable_is_read_as_what_the_setting_is(name, text, value):
@@ -76,11 +87,18 @@ BAD = [
     ("log_level", "loud"),
     ("log_format", "xml"),
     ("wave_open", "perhaps"),
-    ("https_port", "0"),
+    ("https_port", "-1"),
     ("https_port", "65536"),
     ("https_port", "8443"),
     ("tls_cert", "cert.pem"),
     ("tls_key", "key.pem"),
+    ("wave_api_titles", "css=CSS"),
+    ("wave_api_titles", "{"),
+    ("wave_api_titles", "[]"),
+    ("wave_api_titles", "1"),
+    ("wave_api_titles", '{"css": 1}'),
+    ("wave_api_titles", "x" * 5000),
+    ("wave_api_titles", "[" * 5000),
 ]
 
 

@@ -54,6 +54,9 @@ def test_the_query_of_a_variant_comes_first():  # 3.1
 def test_a_state_has_its_page(status, page):  # 3.6
     expected = f"http://web-platform.test:8000/_wave/{page}.html?token={TOKEN}"
     assert page_url(ORIGIN, status, TOKEN) == expected
+    own = page in ("pause", "finish")
+    expected = expected.replace("/_wave/", "/_wave/dpctf/") if own else expected
+    assert page_url(ORIGIN, status, TOKEN, "dpctf") == expected
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """WAVE: zips that nobody has to take. Section 1.4 of the WAVE contract (import)."""
 
 import io
+import stat
 import struct
 import warnings
 import zipfile
@@ -107,6 +108,48 @@ def test_what_is_encrypted_or_packed_otherwise_is_refused():
     for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         with pytest.raises(BadArchive, match="packed"):
             opened(written("a", compression=method))
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
+def test_a_link_is_refused_and_so_is_what_is_no_file(kind):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        entry = zipfile.ZipInfo("css/Ch81.json")
+        entry.create_system = 3
+        entry.external_attr = (kind | 0o777) << 16
+        archive.writestr(entry, b"/etc/passwd")
+    with pytest.raises(BadArchive, match="link"):
+        opened(made.getvalue())
+
+
+def test_sizes_in_the_larger_form_are_believed_no_more_than_others():
+    """An entry may tell its size in 64 bits: what it tells is checked, and so is what comes."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive, archive.open("a", "w", force_zip64=True) as file:
+        file.write(b"{}")
+    assert opened(made.getvalue()).read("a") == b"{}"
+    told = b"{}" * 1000
+    for size in (1 << 40, (1 << 64) - 1):
+        with pytest.raises(BadArchive, match="too large"):
+            opened(with_size_of_64_bits(told, size)).read("a")
+    for size in (0, 1):
+        with pytest.raises(BadArchive, match="cannot be read"):
+            opened(with_size_of_64_bits(told, size)).read("a")
+    assert opened(with_size_of_64_bits(told, len(told))).read("a") == told
+
+
+def with_size_of_64_bits(content, size):
+    """A zip of one file, whose directory has the sizes where those that are large stand."""
+    plain = pack([("a", content)])
+    at = plain.index(b"PK\1\2")
+    packed = struct.unpack_from("<L", plain, at + 20)[0]
+    extra = struct.pack("<HHQQ", 1, 16, size, packed)
+    entry = bytearray(plain[at : at + 46])
+    struct.pack_into("<LL", entry, 20, 0xFFFFFFFF, 0xFFFFFFFF)
+    struct.pack_into("<H", entry, 30, len(extra))
+    directory = bytes(entry) + b"a" + extra
+    end = END.pack(b"PK\5\6", 0, 0, 1, 1, len(directory), at, 0)
+    return plain[:at] + directory + end
 
 
 def test_bytes_are_counted_as_they_come_out():

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from sessions.dialects.wave.selection import query_of
-from sessions.dialects.wave.wire import WaveStatus
+from sessions.dialects.wave.wire import TYPE, SessionType, WaveStatus
 
 WEB_ROOT: Final = "/_wave/"
 # What may stand for itself in a path, and in a query where clients have escaped the rest.
@@ -27,6 +27,8 @@ _PAGES: Final[dict[WaveStatus, str]] = {
     "completed": "finish.html",
     "aborted": "finish.html",
 }
+# Of these pages sessions of that type have their own, in a folder of its name.
+_OWN_PAGES: Final[dict[SessionType, tuple[str, ...]]] = {"dpctf": ("pause.html", "finish.html")}
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -70,9 +72,11 @@ def test_url(
     return f"{where}/{_escaped(file.lstrip('/'), _PATH_SAFE)}?{'&'.join(parts)}"
 
 
-def page_url(origin: Origin, status: WaveStatus, token: str) -> str:
+def page_url(origin: Origin, status: WaveStatus, token: str, kind: SessionType = TYPE) -> str:
     """The page of a session that has no test to hand out (section 3.6)."""
     name = _PAGES[status]
+    if name in _OWN_PAGES.get(kind, ()):
+        name = f"{kind}/{name}"
     return f"{origin.url(secure=False)}{WEB_ROOT}{name}?token={_escaped(token, '')}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import zipfile
 import zlib
@@ -23,6 +24,8 @@ _ZIP64_LOCATOR_BYTES: Final = 20
 _COMMENT_MAX: Final = 0xFFFF
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED: Final = 1
+# Who packed it may not have said what an entry is.
+_KINDS: Final = (0, stat.S_IFREG, stat.S_IFDIR)
 # The same entries give the same bytes, whenever they are asked for.
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 # What the standard library says of bytes that only look like a zip.
@@ -121,6 +124,8 @@ def _files(entries: list[zipfile.ZipInfo]) -> Iterator[tuple[str, zipfile.ZipInf
         seen.add(entry.filename)
         if entry.compress_type not in _METHODS or entry.flag_bits & _ENCRYPTED:
             raise BadArchive(f"{entry.filename} is packed in a way that is not taken")
+        if stat.S_IFMT(entry.external_attr >> 16) not in _KINDS:
+            raise BadArchive(f"{entry.filename} is a link, or no file at all")
         if entry.file_size > ENTRY_BYTES_MAX:
             raise BadArchive(f"{entry.filename} is too large")
         if not entry.is_dir():

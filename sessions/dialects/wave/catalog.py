@@ -23,7 +23,8 @@ async def tests(request: web.Request) -> web.Response:
 async def apis(request: web.Request) -> web.Response:
     """The APIs that have tests (section 1.3)."""
     wave_caller(request, "sessions:read")
-    return answer([wire_catalog.api_view(api) for api in request.app[TEST_SET].apis])
+    titles = request.app[SETTINGS].wave_api_titles
+    return answer([wire_catalog.api_view(api, titles) for api in request.app[TEST_SET].apis])
 
 
 async def status(request: web.Request) -> web.Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from projections.folds.session import Session, expiry
 from projections.views.ordinals import public_sessions, session_count, sessions_from
 from sessions.caller import Caller
 from sessions.dialects.wave.access import wave_caller
@@ -31,23 +30,18 @@ async def list_(request: web.Request) -> web.Response:
     index = page_number("index", query.get("index", ""), INDEX, 0)
     count = min(page_number("count", query.get("count", ""), COUNT, 1), COUNT_MAX)
     tenant, views = await _tenant(request, who), request.app[VIEWS]
-    total = await session_count(views, kind=KIND, tenant=tenant)
-    found = await sessions_from(views, kind=KIND, tenant=tenant, index=index, limit=count)
     now = request.app[CLOCK_US]()
-    there = [state for state in found if not _expired(state, now)]
-    return answer(sessions_page(there, total, index, count, query.get("expand", "").split(",")))
+    total = await session_count(views, kind=KIND, tenant=tenant, now=now)
+    found = await sessions_from(views, kind=KIND, tenant=tenant, now=now, index=index, limit=count)
+    return answer(sessions_page(found, total, index, count, query.get("expand", "").split(",")))
 
 
 async def public(request: web.Request) -> web.Response:
     """The tokens of the sessions that everybody may see."""
     who = wave_caller(request, "sessions:read")
     tenant = await _tenant(request, who)
-    return answer(await public_sessions(request.app[VIEWS], kind=KIND, tenant=tenant))
-
-
-def _expired(state: Session, now: int) -> bool:
-    at = expiry(state)
-    return at is not None and at <= now
+    now = request.app[CLOCK_US]()
+    return answer(await public_sessions(request.app[VIEWS], kind=KIND, tenant=tenant, now=now))
 
 
 async def _tenant(request: web.Request, who: Caller) -> str | None:

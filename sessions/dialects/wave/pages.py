@@ -17,7 +17,9 @@ TYPES: Final = {
     ".html": "text/html",
     ".css": "text/css",
     ".js": "text/javascript",
+    ".svg": "image/svg+xml",
 }
+ICON: Final = "icon.svg"
 # Whatever gets into a page, it runs no script but ours and talks to nobody but this service.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -38,13 +40,22 @@ async def page(request: web.Request) -> web.Response:
     # aiohttp takes HEAD where it takes GET; here there is none (section 1.1).
     if body is None or request.method == "HEAD":
         raise Failure(404, "no_such_route", "There is nothing at this path.")
-    kind = TYPES[Path(name).suffix]
-    return web.Response(body=body, headers=HEADERS, content_type=kind, charset="utf-8")
+    return _answer(name, body)
+
+
+def icon() -> web.Response:
+    """The icon of this service, for pages that name none of their own."""
+    return _answer(ICON, _files()[ICON])
 
 
 async def to_the_pages(_: web.Request) -> web.Response:
     """Sends who left out the last slash to the pages: their links are relative to it."""
     return web.Response(status=308, headers={"Location": "/_wave/", "Cache-Control": "no-cache"})
+
+
+def _answer(name: str, body: bytes) -> web.Response:
+    kind = TYPES[Path(name).suffix]
+    return web.Response(body=body, headers=HEADERS, content_type=kind, charset="utf-8")
 
 
 @functools.cache

@@ -21,7 +21,7 @@ RESULTS: Final = tuple(
         ("GET", "{api}/reporturl", results.comparison_uri, "results.comparison"),
         ("GET", "{token}/{api}/json", results.api_json, "results.api"),
         ("POST", "{token}/{api}/json", results.replace_api_json, "results.replace"),
-        ("GET", "{token}/{api}/reporturl", results.report_uri, "results.report"),
+        ("GET", "{token}/{api}/reporturl", results.report_uri, "results.report_uri"),
     )
 )
 REPORTS: Final = (

@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Iterator
+from typing import Final
 
 from aiohttp import web
 
+from eventstore.errors import ArtifactTooLarge
 from projections.folds.session import Session
 from projections.views.lists import sessions_by_id_prefix
 from sessions.caller import Caller
 from sessions.dialects.wave import archives, report_page, viewer, wire, wire_imports, wire_results
 from sessions.dialects.wave.access import wave_caller
 from sessions.dialects.wave.outcomes import shown
-from sessions.dialects.wave.sessions import answer, test_run
+from sessions.dialects.wave.run_results import UPLOAD_BYTES_MAX
+from sessions.dialects.wave.sessions import answer, test_run, test_run_or_none
 from sessions.domain.rejections import NotFound
 from sessions.failure import Failure
-from sessions.web.appkeys import ARTIFACTS, FOLLOWER, LOG, RESULTS, RUNS, SETTINGS, VIEWS
+from sessions.web.appkeys import ARTIFACTS, CLOCK_US, FOLLOWER, LOG, RESULTS, RUNS, SETTINGS, VIEWS
 from sessions.web.bodies import body_parts
 
 # A comparison's name has only the fronts of tokens: so many sessions may share one.
-_SHARING_MAX = 8
-_TRIED_MAX = 4_096
+_SHARING_MAX: Final = 8
+_TRIED_MAX: Final = 4_096
 
 
 async def config(request: web.Request) -> web.Response:
@@ -46,14 +49,15 @@ async def compact(request: web.Request) -> web.Response:
 
 
 async def json_zip(request: web.Request) -> web.Response:
-    """A zip with one file of results for each API (section 1.4)."""
+    """A zip with one file of results for each API; empty for a session of nobody (1.4)."""
     who = wave_caller(request, "sessions:read")
-    state = await _session(request, who)
-    files = await request.app[RESULTS].files(state.id, who)
+    state = await test_run_or_none(request, who)
+    files = {} if state is None else await request.app[RESULTS].files(state.id, who)
     packed = await asyncio.to_thread(
         archives.pack, [(f"{wire_results.folder(api)}.json", files[api]) for api in sorted(files)]
     )
-    return _download(packed, f"{state.id[: wire_results.FRONT_CHARS]}_results_json.zip")
+    front = wire_results.folder(request.match_info["token"][: wire_results.FRONT_CHARS])
+    return _download(packed, f"{front}_results_json.zip")
 
 
 async def export(request: web.Request) -> web.Response:
@@ -99,15 +103,19 @@ async def replace_api_json(request: web.Request) -> web.Response:
     """Take a file in the place of all results of one API (sections 1.4 and 5.2)."""
     who = wave_caller(request, "sessions:write")
     state, api = await _session(request, who), request.match_info["api"]
+    if (request.content_length or 0) > UPLOAD_BYTES_MAX:
+        raise ArtifactTooLarge(f"more than {UPLOAD_BYTES_MAX} bytes")
     run = await request.app[RUNS].get(state.id, who)
     await request.app[RESULTS].replace(state.id, api, run, body_parts(request), who)
     return web.Response(headers=wire.CORS)
 
 
 async def report_uri(request: web.Request) -> web.Response:
-    """Where the report of an API is, null if the session has no results of it (section 1.4)."""
+    """Where the report of an API is, null where there are no results of it (section 1.4)."""
     who = wave_caller(request, "sessions:read")
-    state, api = await _session(request, who), request.match_info["api"]
+    state, api = await test_run_or_none(request, who), request.match_info["api"]
+    if state is None:
+        return answer(wire_results.Uri(None))
     run = await request.app[RUNS].get(state.id, who)
     counts = run.counts.get(api)
     there = api in run.replaced or (counts is not None and counts.complete > 0)
@@ -166,7 +174,7 @@ async def _session(request: web.Request, who: Caller) -> Session:
 
 async def _info(request: web.Request, state: Session, who: Caller) -> dict[str, object]:
     run = await request.app[RUNS].get(state.id, who)
-    last = next(reversed(run.completed), None)
+    last = next(reversed(run.completed), wire.elsewhere(state).last_completed_test)
     counts = await request.app[RUNS].counts(state.id, who)
     return wire_results.info(state, counts, run.malfunctioning, last)
 
@@ -174,20 +182,23 @@ async def _info(request: web.Request, state: Session, who: Caller) -> dict[str, 
 async def _compared(request: web.Request, place: str, who: Caller) -> list[Session]:
     """The sessions that a comparison is named after; raises NotFound."""
     fronts = place.removeprefix("comparison-").split("-")[:-1]
-    if not 0 < len(fronts) <= wire_results.COMPARED_MAX:
+    whole = all(len(front) == wire_results.FRONT_CHARS for front in fronts)
+    if not (whole and 0 < len(fronts) <= wire_results.COMPARED_MAX):
         raise NotFound
     await request.app[FOLLOWER].reached(request.app[LOG].size)
     tenant = None if who.admin else who.tenant
-    sharing = [
-        [
-            found.id
-            for found in await sessions_by_id_prefix(
-                request.app[VIEWS], front, tenant=tenant, kind="test_run", limit=_SHARING_MAX
-            )
-        ]
-        for front in fronts
-        if len(front) == wire_results.FRONT_CHARS
-    ]
+    now = request.app[CLOCK_US]()
+    sharing = []
+    for front in fronts:
+        found = await sessions_by_id_prefix(
+            request.app[VIEWS],
+            front,
+            tenant=tenant,
+            kind="test_run",
+            now=now,
+            limit=_SHARING_MAX,
+        )
+        sharing.append([state.id for state in found])
     for tokens in _choices(sharing):
         if wire_results.comparison(tokens) == place:
             return [await test_run(request, token, who) for token in sorted(tokens)]

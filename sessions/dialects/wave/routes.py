@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from sessions.dialects.wave import catalog, codes, pages, sessions, wire
+from sessions.dialects.wave import catalog, codes, control_pages, pages, sessions, wire
 from sessions.dialects.wave.device_routes import DEVICES, NO_DEVICES
 from sessions.dialects.wave.result_routes import REPORTS, RESULTS
 from sessions.dialects.wave.session_routes import SESSIONS
@@ -34,8 +34,14 @@ PAGES: Final = (
     Route(method="GET", path="", handler=pages.to_the_pages, name="pages"),
     Route(
         method="GET",
-        path=r"/{page:(?:[a-z]+\.html|css/[a-z-]+\.css|lib/[a-z-]+\.js)?}",
+        path=r"/{page:(?:[a-z]+\.html|css/[a-z-]+\.css|lib/[a-z-]+\.js|icon\.svg)?}",
         handler=pages.page,
+        name="pages",
+    ),
+    Route(
+        method="GET",
+        path=r"/dpctf/{page:(?:pause|finish)\.html}",
+        handler=control_pages.page_of_type,
         name="pages",
     ),
 )

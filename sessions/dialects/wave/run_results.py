@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from projections.events.test_run import (
     TestsMarkedMalfunctioning,
     TestTimedOut,
 )
-from projections.folds.run import Run, api_of
+from projections.folds.run import Run, Verdict, api_of, verdicts
 from projections.folds.session import Session
 from sessions.artifacts import Artifacts
 from sessions.caller import Caller
@@ -58,24 +59,34 @@ class RunResults:
         """The results of each API, in the order in which they came; raises NotFound."""
         found, replaced = await self._told(token, who)
         for api, fact in replaced.items():
-            found[api] = await self._uploaded(token, fact)
+            found[api] = [*await self._uploaded(token, fact), *found[api]]
         return found
 
     async def of_api(self, token: str, api: str, who: Caller) -> list[Result]:
         """The results of one API alone, in the order in which they came; raises NotFound."""
         found, replaced = await self._told(token, who, api)
-        fact = replaced.get(api)
-        return found.get(api, []) if fact is None else await self._uploaded(token, fact)
+        uploaded = [await self._uploaded(token, fact) for fact in replaced.values()]
+        return [*itertools.chain(*uploaded), *found.get(api, [])]
+
+    async def uploaded(self, token: str, run: Run) -> dict[str, tuple[Verdict, ...]]:
+        """How the tests of a run went whose results came in files."""
+        found: dict[str, tuple[Verdict, ...]] = {}
+        for fact in list(run.replaced.values()):
+            content = await self._content(token, fact)
+            found |= await asyncio.to_thread(_verdicts_in, content)
+        return found
 
     async def files(self, token: str, who: Caller, api: str | None = None) -> dict[str, bytes]:
         """The results of each API as a file, or those of `api`; raises NotFound.
 
-        One that was uploaded comes with all that it held.
+        One that was uploaded comes with all that it held, and what was reported since.
         """
         found, replaced = await self._told(token, who, api)
-        files = {name: await self._content(token, fact) for name, fact in replaced.items()}
-        for name in found.keys() - files.keys():
-            files[name] = await asyncio.to_thread(wire_results.document, found[name])
+        files: dict[str, bytes] = {}
+        for name, results in found.items():
+            fact = replaced.get(name)
+            content = None if fact is None else await self._content(token, fact)
+            files[name] = await asyncio.to_thread(wire_results.document, results, content)
         return files
 
     async def replace(
@@ -142,7 +153,7 @@ class RunResults:
     async def _told(
         self, token: str, who: Caller, only: str | None = None
     ) -> tuple[dict[str, list[Result]], dict[str, ResultsReplaced]]:
-        """What devices and the clock reported, and for which APIs a file took its place.
+        """For which APIs there is a file, and what devices and the clock reported after it.
 
         Of one API `only`, if it is given.
         """
@@ -177,6 +188,7 @@ def _add(
     if isinstance(fact, ResultsReplaced):
         if only in (None, fact.api):
             replaced[fact.api] = fact
+            found[fact.api] = []  # the file has the place of all that was told before
         return
     assert isinstance(fact, _RESULTS)
     api = api_of(fact.path)
@@ -188,6 +200,10 @@ def _add(
 def _results_in(content: bytes) -> list[Result]:
     told = map(normal_result, msgspec.json.decode(content)["results"])
     return [result for result in told if isinstance(result, Result)]
+
+
+def _verdicts_in(content: bytes) -> dict[str, tuple[Verdict, ...]]:
+    return {one.path: verdicts(one) for one in _results_in(content)}
 
 
 def _stored(upload: Upload, sha256: str) -> tuple[Fact, ...]:
@@ -211,7 +227,7 @@ def _created(info: Info, who: Caller) -> tuple[CreateSession, list[Fact]]:
     body = wire_imports.new_session(info)
     spec = wire.spec(body, info.user_agent or "", info.browser or wire.Browser())
     spec["is_public"] = info.is_public is True
-    spec[wire.IMPORTED] = msgspec.to_builtins(wire_imports.dates(info))
+    spec[wire.IMPORTED] = msgspec.to_builtins(wire_imports.elsewhere(info))
     command = CreateSession(
         kind="test_run",
         dialect="wave",
@@ -252,7 +268,7 @@ def _checked_info(raw: bytes) -> Info:
         raise BadResults(failure.detail) from None
     if not _TOKEN.fullmatch(info.token) or info.status not in (None, "completed"):
         raise BadResults("no export of a completed session")
-    wire_imports.dates(info)
+    wire_imports.elsewhere(info)
     return info
 
 

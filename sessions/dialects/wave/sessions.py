@@ -20,7 +20,7 @@ from sessions.dialects.wave.agents import browser_of
 from sessions.domain.commands import CreateSession, FireClocks
 from sessions.domain.rejections import Deleted, NotFound
 from sessions.failure import Failure
-from sessions.web.appkeys import FOLLOWER, LOG, SESSIONS, VIEWS
+from sessions.web.appkeys import CLOCK_US, FOLLOWER, LOG, SESSIONS, VIEWS
 from sessions.web.bodies import decode, read_body
 
 _body: Final = msgspec.json.Decoder(wire.Body)
@@ -101,7 +101,12 @@ async def _found(request: web.Request, fragment: str, who: Caller) -> str:
     await request.app[FOLLOWER].reached(request.app[LOG].size)
     tenant = None if who.admin else who.tenant
     found = await sessions_by_id_prefix(
-        request.app[VIEWS], fragment, tenant=tenant, kind="test_run", limit=2
+        request.app[VIEWS],
+        fragment,
+        tenant=tenant,
+        kind="test_run",
+        now=request.app[CLOCK_US](),
+        limit=2,
     )
     if len(found) != 1:
         raise NotFound

@@ -14,10 +14,10 @@ from sessions.dialects.wave.access import wave_caller
 from sessions.dialects.wave.addresses import Origin, page_url, test_url
 from sessions.dialects.wave.outcomes import Refused, Result, normal_result
 from sessions.dialects.wave.sessions import answer, done, test_run, test_run_or_none
-from sessions.dialects.wave.wire import STATUS, configuration, include_of
+from sessions.dialects.wave.wire import STATUS, configuration, include_of, type_of
 from sessions.domain.turn import Complete
 from sessions.failure import Failure, FieldError
-from sessions.web.appkeys import RUNS, SETTINGS
+from sessions.web.appkeys import CODE, PORTS, RESULTS, RUNS
 from sessions.web.bodies import decode, read_body, read_up_to
 
 RESULT_BODY_MAX: Final = 4 << 20
@@ -26,6 +26,7 @@ _THREAD_FROM: Final = 128 << 10
 _HTTP_PORT: Final = 80
 _PATH_CHARS_MAX: Final = 200
 _PORT_DIGITS_MAX: Final = 5
+_PORT_MAX: Final = 65_535
 
 _any: Final = msgspec.json.Decoder(Any)
 _paths: Final = msgspec.json.Decoder(tuple[str, ...] | None)
@@ -39,7 +40,7 @@ async def next_test(request: web.Request) -> web.Response:
     handout = await request.app[RUNS].next(state.id, who)
     origin = _origin(request)
     if handout.path is None:
-        url = page_url(origin, STATUS[handout.status], state.id)
+        url = page_url(origin, STATUS[handout.status], state.id, type_of(state))
     else:
         include = include_of(state)
         url = test_url(origin, handout.path, state.id, handout.timeout_ms, include)
@@ -64,6 +65,7 @@ async def report(request: web.Request) -> web.Response:
         extra=result.extra,
     )
     if not await request.app[RUNS].complete(token, wish, len(raw), who):
+        request[CODE] = "result_refused"
         _log.info("result.refused", session=token[:36], test=result.path[:_PATH_CHARS_MAX])
     return done()
 
@@ -73,19 +75,24 @@ async def of_session(request: web.Request) -> web.Response:
     who = wave_caller(request, "sessions:read")
     state = await test_run(request, request.match_info["token"], who)
     run, plan = await request.app[RUNS].plan(state.id, who)
-    return answer(wire_tests.tests_of(state.id, run, plan))
+    uploaded = await request.app[RESULTS].uploaded(state.id, run)
+    return answer(wire_tests.tests_of(state.id, run, plan, uploaded))
 
 
 async def last_completed(request: web.Request) -> web.Response:
     """The tests that came back last, by how they went; none for an unknown session (1.3)."""
     who = wave_caller(request, "sessions:read")
-    wanted = wire_tests.wanted_verdicts(request.query.get("status", ""))
+    wanted = wire_tests.wanted_verdicts(",".join(request.query.getall("status", ())))
     count = wire_tests.wanted_count(request.query.get("count", ""))
     state = await test_run_or_none(request, who)
     if state is None:
         return answer({verdict: [] for verdict in wanted})
     run, plan = await request.app[RUNS].plan(state.id, who)
-    return answer(wire_tests.last_completed(run, plan.order, wanted, count))
+    uploaded = await request.app[RESULTS].uploaded(state.id, run)
+    order = plan.order
+    if uploaded:
+        order = await asyncio.to_thread(wire_tests.in_order, order, uploaded)
+    return answer(wire_tests.last_completed(run, order, wanted, count, uploaded))
 
 
 async def malfunctioning(request: web.Request) -> web.Response:
@@ -112,13 +119,15 @@ def _parsed(raw: bytes) -> Result | Refused:
 
 def _origin(request: web.Request) -> Origin:
     """Where the device that asks reaches the service."""
-    settings = request.app[SETTINGS]
+    ports = request.app[PORTS]
     host, colon, digits = request.host.rpartition(":")
     if not colon or digits.endswith("]"):
-        host, digits = request.host, ""
-    port = _HTTP_PORT
-    if request.secure:
-        port = settings.port
-    elif digits.isascii() and digits.isdigit() and len(digits) <= _PORT_DIGITS_MAX:
-        port = int(digits)
-    return Origin.of(host, port, settings.https_port)
+        host, digits = request.host, str(_HTTP_PORT)
+    # The port of TLS says nothing of the other one, and neither does what is no port.
+    port = ports.http if request.secure or not _is_port(digits) else int(digits)
+    return Origin.of(host, port, ports.https)
+
+
+def _is_port(text: str) -> bool:
+    plain = text.isascii() and text.isdigit() and len(text) <= _PORT_DIGITS_MAX
+    return plain and 0 < int(text) <= _PORT_MAX

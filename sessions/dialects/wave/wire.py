@@ -22,9 +22,10 @@ FRAGMENT_CHARS_MIN: Final = 8
 TIMEOUTS_MS: Final[dict[str, int | float]] = {"automatic": 60_000, "manual": 300_000}
 # Beyond this a JSON number is no longer the same number for every client.
 NUMBER_MAX: Final = 1 << 53
+TYPE: Final = "wmas"
 
 IMPORTED: Final = "imported"
-"""Where the spec of an imported session says when things happened there."""
+"""Where the spec of an imported session says what happened where it ran."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
@@ -34,9 +35,13 @@ _MS_MAX: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 _TERSE: Final = ("types", "expiration_date")
 _GONE: Final = (404, 405, 410)
 _INVALID: Final = "Invalid input data!"
+# What is wrong may be quoted in the words that say so, and it may be long.
+_WORDS_CHARS_MAX: Final = 500
 
 TestType = Literal["automatic", "manual"]
 WaveStatus = Literal["pending", "running", "paused", "completed", "aborted"]
+SessionType = Literal["wmas", "dpctf"]
+"""Whose control pages the device is shown (section 3.6)."""
 T = TypeVar("T")
 
 STATUS: Final[dict[Status, WaveStatus]] = {
@@ -73,7 +78,7 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True):
     reference_tokens: tuple[str, ...] | None = None
     labels: tuple[str, ...] | None = None
     expiration_date: int | str | None = None
-    type: str | None = None
+    type: SessionType | None = None
 
 
 Body = NewSession | list[Any] | None
@@ -125,12 +130,16 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     expiration_date: str | None
 
 
-class Dates(msgspec.Struct, frozen=True, kw_only=True):
-    """When an imported session was made, started and finished where it ran, in microseconds."""
+class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
+    """What an imported session says of where it ran: instants in microseconds, and its last test.
+
+    All of it is None for a session that ran here.
+    """
 
     created: int | None = None
     started: int | None = None
     finished: int | None = None
+    last_completed_test: str | None = None
 
 
 def new_session(body: Body) -> NewSession:
@@ -155,7 +164,7 @@ def spec(body: NewSession, agent: str, browser: Browser) -> dict[str, Any]:
         "types": tuple(TIMEOUTS_MS) if body.types is None else body.types,
         "timeouts": timeouts | {k: ms for k, ms in TIMEOUTS_MS.items() if k not in timeouts},
         "reference_tokens": body.reference_tokens or (),
-        "type": "wmas" if body.type is None else body.type,
+        "type": TYPE if body.type is None else body.type,
         "user_agent": agent,
         "browser": msgspec.to_builtins(browser),
     }
@@ -192,7 +201,7 @@ def configuration(state: Session) -> Configuration:
         user_agent=_kept(kept, "user_agent", str, ""),
         browser=_kept(kept, "browser", Browser, Browser()),
         is_public=_kept(kept, "is_public", bool, False),
-        date_created=iso(_first(_dates(state).created, state.created_at)),
+        date_created=iso(_first(elsewhere(state).created, state.created_at)),
         labels=state.labels,
     )
 
@@ -202,9 +211,14 @@ def include_of(state: Session) -> tuple[str, ...]:
     return _kept(state.spec, "tests", Tests, Tests()).include
 
 
+def type_of(state: Session) -> SessionType:
+    """What a create or an update said; no read call shows it (section 1.2)."""
+    return "dpctf" if state.spec.get("type") == "dpctf" else TYPE
+
+
 def status_view(state: Session) -> StatusView:
     """How far the session is; only a start takes its expiration away (section 2.4)."""
-    there = _dates(state)
+    there = elsewhere(state)
     return StatusView(
         token=state.id,
         status=STATUS[state.status],
@@ -214,11 +228,12 @@ def status_view(state: Session) -> StatusView:
     )
 
 
-def _dates(state: Session) -> Dates:
+def elsewhere(state: Session) -> Elsewhere:
+    """What an import told of the session."""
     # Only an import of this API says so: the spec of another's session is in its own words.
     if state.dialect != "wave":
-        return Dates()
-    return _kept(state.spec, IMPORTED, Dates, Dates())
+        return Elsewhere()
+    return _kept(state.spec, IMPORTED, Elsewhere, Elsewhere())
 
 
 def _first(there: T | None, here: T) -> T:
@@ -240,7 +255,7 @@ def refusal(failure: Failure) -> Reply:
     if failure.status in _GONE:
         return Reply(404, b"", {**CORS, "Content-Type": "text/plain"})
     status = 400 if failure.status == 422 else failure.status
-    body = text({"error": _words(failure)})
+    body = text({"error": _words(failure)[:_WORDS_CHARS_MAX]})
     return Reply(status, body, {**CORS, "Content-Type": JSON})
 
 

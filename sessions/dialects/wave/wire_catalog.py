@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -32,9 +32,10 @@ class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
     test_file_selection_enabled: bool = True
 
 
-def api_view(api: str) -> ApiView:
-    """The API by the name of its folder (section 1.3)."""
-    return ApiView(title=api, name=api, path=f"/{api}")
+def api_view(api: str, titles: Mapping[str, str]) -> ApiView:
+    """The API by the title it was given, else by the name of its folder (section 1.3)."""
+    title = titles.get(api, api)
+    return ApiView(title=title, name=title, path=f"/{api}")
 
 
 def by_api(tests: Iterable[Test]) -> dict[str, list[str]]:

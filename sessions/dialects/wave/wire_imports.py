@@ -10,7 +10,7 @@ import msgspec
 
 from projections.folds.run import Counts, outcomes
 from sessions.dialects.wave import wire
-from sessions.dialects.wave.outcomes import Refused, Result, normal_result, shown
+from sessions.dialects.wave.outcomes import PATH_CHARS_MAX, Refused, Result, normal_result, shown
 
 INFO: Final = "info.json"
 INFO_BYTES_MAX: Final = 512 << 10
@@ -50,6 +50,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     tests: wire.NewTests | None = None
     path: str | None = None
     status: str | None = None
+    last_completed_test: str | None = None
     browser: wire.Browser | None = None
     date_created: int | float | str | None = None
     date_started: int | float | str | None = None
@@ -57,7 +58,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     is_public: bool | None = None
     reference_tokens: tuple[str, ...] | None = None
     malfunctioning_tests: tuple[str, ...] | None = None
-    type: str | None = None
+    type: wire.SessionType | None = None
 
 
 def upload(raw: bytes, api: str) -> Upload:
@@ -124,12 +125,17 @@ def new_session(info: Info) -> wire.NewSession:
     )
 
 
-def dates(info: Info) -> wire.Dates:
-    """When it was made, started and finished where it ran; raises BadResults."""
-    return wire.Dates(
+def elsewhere(info: Info) -> wire.Elsewhere:
+    """When it was made, started and finished where it ran, and with which test; raises BadResults.
+
+    A path that no test can have is none.
+    """
+    last = info.last_completed_test
+    return wire.Elsewhere(
         created=_us(info.date_created),
         started=_us(info.date_started),
         finished=_us(info.date_finished),
+        last_completed_test=last if last and len(last) <= PATH_CHARS_MAX else None,
     )
 
 

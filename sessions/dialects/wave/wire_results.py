@@ -78,9 +78,13 @@ def folder(api: str) -> str:
     return name if name.strip(".") else name.replace(".", "%2E") or "%20"
 
 
-def document(results: Iterable[Result]) -> bytes:
-    """The results of one API as a file holds them."""
-    return wire.text({"results": [shown(one) for one in results]})
+def document(results: Sequence[Result], uploaded: bytes | None = None) -> bytes:
+    """The results of one API as a file holds them; those of an `uploaded` file come before."""
+    if uploaded is not None and not results:
+        return uploaded
+    told = {"results": []} if uploaded is None else msgspec.json.decode(uploaded)
+    told["results"] += [shown(one) for one in results]
+    return wire.text(told)
 
 
 def script(name: str, value: Any) -> bytes:
@@ -113,7 +117,6 @@ def info(
     """The session as a file tells of it, without what is pending or running (section 2.1)."""
     read = msgspec.to_builtins(wire.configuration(state))
     status = msgspec.to_builtins(wire.status_view(state))
-    kind = state.spec.get("type")
     return {
         "token": state.id,
         "types": read["types"],
@@ -132,5 +135,5 @@ def info(
         "reference_tokens": read["reference_tokens"],
         "expiration_date": status["expiration_date"],
         "malfunctioning_tests": list(malfunctioning),
-        "type": kind if isinstance(kind, str) else "wmas",
+        "type": wire.type_of(state),
     }

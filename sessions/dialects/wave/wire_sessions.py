@@ -14,6 +14,7 @@ from sessions.dialects.wave.wire import (
     Configuration,
     NewSession,
     NewTests,
+    SessionType,
     StatusView,
     TestType,
     configuration,
@@ -37,7 +38,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     types: tuple[TestType, ...] | None = None
     timeouts: dict[str, int | float | None] | None = None
     reference_tokens: tuple[str, ...] | None = None
-    type: str | None = None
+    type: SessionType | None = None
 
 
 class NewLabels(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@
     var one = { token: token, compact: null, browser: "" };
     sessions.push(one);
     WaveService.readSession(token, function (session) {
-      one.browser = session.browser.name + " " + session.browser.version;
+      one.browser = [Page.browser(session.browser)].concat(session.labels).join(", ");
       WaveService.readResultsCompact(token, function (compact) {
         one.compact = compact || {};
         present();
@@ -25,19 +25,26 @@
     return sessions.filter(function (one) { return one.compact !== null; });
   }
 
-  function cells(words, tag, name) {
+  function name(one) { return one.token.slice(0, 8) + " " + one.browser; }
+
+  function heading(first, all) {
     var line = Page.node("tr");
-    words.forEach(function (word, index) {
-      var cell = Page.node(index && tag === "td" ? "td" : "th", index ? name : "", word);
-      line.appendChild(cell);
+    [first].concat(all.map(name)).forEach(function (words) {
+      line.appendChild(Page.node("th", "", words));
     });
     return line;
   }
 
-  function heading(first, all) {
-    return cells([first].concat(all.map(function (one) {
-      return one.token.slice(0, 8) + " " + one.browser;
-    })), "th");
+  /* On a narrow screen there are no heads: each cell says whose it is. */
+  function row(first, all, words) {
+    var line = Page.node("tr");
+    line.appendChild(Page.node("th", "path", first));
+    all.forEach(function (one, index) {
+      var cell = Page.node("td", "", words[index]);
+      cell.setAttribute("data-name", name(one));
+      line.appendChild(cell);
+    });
+    return line;
   }
 
   function present() {
@@ -47,7 +54,7 @@
     });
     Page.say(all.length < sessions.length ? Page.byId("message").textContent : "");
     fill(Page.byId("heads"), [heading("Api", all)]);
-    fill(Page.byId("rows"), Object.keys(apis).sort().map(function (api) {
+    fill(Page.byId("rows"), Page.sorted(Object.keys(apis)).map(function (api) {
       return apiRow(api, all);
     }));
   }
@@ -58,7 +65,7 @@
   }
 
   function apiRow(api, all) {
-    var line = cells([""].concat(all.map(function (one) { return share(one.compact[api]); })), "td");
+    var line = row("", all, all.map(function (one) { return share(one.compact[api]); }));
     var button = Page.node("button", "small", api);
     button.type = "button";
     button.setAttribute("aria-label", "Tests of " + api + " that differ");
@@ -67,13 +74,16 @@
     return line;
   }
 
+  /* Numbers stay on one line, whatever stands around them. */
+  function outOf(some, all) { return some + "\u00a0/\u00a0" + all; }
+
   function share(counts) {
     if (!counts) { return "-"; }
     var all = counts.pass + counts.fail + counts.timeout + counts.not_run;
-    var percent = all ? " (" + Math.round(1000 * counts.pass / all) / 10 + " %)" : "";
+    var percent = all ? " (" + Math.round(1000 * counts.pass / all) / 10 + "\u00a0%)" : "";
     var open = counts.complete < counts.total
       ? ", " + (counts.total - counts.complete) + " to do" : "";
-    return counts.pass + " / " + all + percent + open;
+    return outOf(counts.pass, all) + percent + open;
   }
 
   function differences(api) {
@@ -98,7 +108,7 @@
     var subtests = result.subtests || [];
     var passed = subtests.filter(function (one) { return one.status === "PASS"; }).length;
     if (!subtests.length) { return result.status; }
-    return (result.status === "OK" ? "" : result.status + " ") + passed + " / " + subtests.length;
+    return (result.status === "OK" ? "" : result.status + "\u00a0") + outOf(passed, subtests.length);
   }
 
   function differ(api, all, found) {
@@ -108,9 +118,7 @@
       return found.some(function (one) { return one[test] !== found[0][test]; });
     });
     names.slice(0, ROWS_MAX).forEach(function (test) {
-      lines.push(cells([test].concat(found.map(function (one) {
-        return one[test] || "no result";
-      })), "td"));
+      lines.push(row(test, all, found.map(function (one) { return one[test] || "no\u00a0result"; })));
     });
     Page.say("");
     Page.text(Page.byId("api"), api);

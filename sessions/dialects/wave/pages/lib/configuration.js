@@ -27,18 +27,18 @@
 
   function present(session, now) {
     var pending = now.status === "pending", state = Page.byId("state");
-    Page.say("");
+    Page.say(pending ? "" : "Only a session that has not been started can be configured.");
     Page.show(Page.byId("find"), false);
     Page.show(Page.byId("session"), true);
     Page.text(Page.byId("short"), token.slice(0, 8));
     Page.text(state, now.status).className = "state " + now.status;
-    Page.text(Page.byId("browser"), session.browser.name + " " + session.browser.version);
+    Page.text(Page.byId("browser"), Page.browser(session.browser));
     Page.text(Page.byId("expires"), pending && now.expiration_date
-      ? "Removed if not started by " + Page.clock(now.expiration_date) + "." : "");
+      ? ". Removed if not started by " + Page.clock(now.expiration_date) + "." : "");
     Page.byId("results").href = Page.withToken("results.html", token);
     Page.show(Page.byId("elsewhere"), !pending);
     Page.show(Page.byId("settings"), pending);
-    if (pending) { fill(session); }
+    if (pending) { fill(session); } else { Page.focus(Page.byId("results")); }
   }
 
   function fill(session) {

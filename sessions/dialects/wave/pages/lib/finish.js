@@ -36,7 +36,7 @@
     for (var api in apis) {
       for (var part in sum) { sum[part] += apis[api][part] || 0; }
     }
-    Page.text(Page.byId("summary"), sum.complete + " of " + sum.total + " tests. In them:");
+    Page.text(Page.byId("summary"), sum.complete + " of " + sum.total + " tests done. Their subtests:");
     for (var name in PARTS) { Page.text(parts[name], sum[name] + " " + PARTS[name]); }
   }
 

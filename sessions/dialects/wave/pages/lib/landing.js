@@ -101,6 +101,8 @@
       resume.href = Page.withToken("next.html", last);
       Page.text(resume, "Go on with " + last.slice(0, 8) + " (" + found.status + ")");
       Page.show(resume, true);
+    }, function (missing) {
+      if (missing === 404) { Page.keep("last", ""); }
     });
   }
 

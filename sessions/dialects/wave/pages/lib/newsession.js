@@ -29,7 +29,7 @@
   var link = document.createElement("a");
   link.href = Page.withToken("configuration.html", token);
   Page.byId("configure").href = link.href;
-  Page.text(Page.byId("address"), link.href);
+  Page.text(Page.byId("address"), link.href.split("?")[0]);
   Page.code(Page.byId("qr"), link.href);
   Page.text(Page.byId("short"), token.slice(0, 8));
   Page.text(Page.byId("token"), token);

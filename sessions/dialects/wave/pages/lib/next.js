@@ -2,7 +2,6 @@
 (function () {
   "use strict";
 
-  var RETRY_MS = 1000;
   var token = Page.query("token"), timer = null, asked = 0;
 
   function ask() {
@@ -20,7 +19,7 @@
   function again(status, body) {
     var why = status === 200 ? "The answer names no test." : Page.reason(status, body);
     Page.say(why + " Asked " + asked + (asked === 1 ? " time" : " times") + ".", "bad");
-    if (timer === null) { timer = setTimeout(ask, RETRY_MS); }
+    if (timer === null) { timer = setTimeout(ask, Page.pause(asked)); }
   }
 
   Page.text(Page.byId("short"), token.slice(0, 8));

@@ -53,7 +53,7 @@
     first.appendChild(document.createTextNode(" "));
     first.appendChild(Page.node("span", "state " + now.status, now.status));
     made.appendChild(first);
-    made.appendChild(Page.node("p", "", [session.browser.name + " " + session.browser.version,
+    made.appendChild(Page.node("p", "", [Page.browser(session.browser),
       Page.clock(session.date_created)].concat(session.labels).join(", ")));
     made.appendChild(actions(session.token, now.status));
     return made;

@@ -3,6 +3,7 @@ var Page = (function () {
   "use strict";
 
   var CONTROLS = "a[href], button, input, textarea";
+  var RETRY_MS = 500, RETRY_MS_MAX = 4000;
   var LEFT = 37, UP = 38, RIGHT = 39, DOWN = 40, ENTER = 13;
 
   function byId(id) { return document.getElementById(id); }
@@ -57,6 +58,11 @@ var Page = (function () {
     if (status === 404) { return "There is no such session here."; }
     var said = body && body.error ? " " + body.error : "";
     return "The service answered " + status + "." + said;
+  }
+
+  /* How long to wait before the next of so many tries: longer each time, up to a limit. */
+  function pause(tries) {
+    return Math.min(RETRY_MS * Math.pow(2, Math.max(0, tries - 1)), RETRY_MS_MAX);
   }
 
   function go(url) { location.replace(url); }
@@ -178,6 +184,19 @@ var Page = (function () {
     }).filter(function (line) { return line !== ""; });
   }
 
+  /* In the order in which they run: capitals do not come first. */
+  function sorted(names) {
+    return names.sort(function (one, other) {
+      var a = one.toLowerCase(), b = other.toLowerCase();
+      return a < b ? -1 : a > b ? 1 : 0;
+    });
+  }
+
+  /* A browser that nobody knows has the version 0, which says nothing. */
+  function browser(found) {
+    return found.name + (found.version === "0" ? "" : " " + found.version);
+  }
+
   function clock(iso) {
     var at = new Date(iso);
     return iso && !isNaN(at.getTime()) ? at.toLocaleString() : "-";
@@ -194,6 +213,7 @@ var Page = (function () {
   return {
     byId: byId, text: text, node: node, show: show, query: query, say: say, reason: reason,
     go: go, withToken: withToken, keep: keep, kept: kept, list: list, onPress: onPress,
-    lines: lines, code: code, clock: clock, focus: focus
+    lines: lines, pause: pause, code: code, clock: clock, sorted: sorted,
+    browser: browser, focus: focus
   };
 })();

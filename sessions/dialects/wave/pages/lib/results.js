@@ -31,6 +31,7 @@
     var order, focused = document.activeElement, lost = false;
     Page.text(Page.byId("state"), now.status).className = "state " + now.status;
     Page.say("");
+    Page.show(Page.byId("session"), true);
     for (order in ORDERS) {
       var may = ORDERS[order].indexOf(now.status) >= 0;
       lost = lost || (!may && focused === buttons[order]);
@@ -53,9 +54,10 @@
   function row(api) {
     var made = { line: Page.node("tr"), cells: {} };
     var name = Page.node("th", "", api), done = Page.node("td"), bar = Page.node("span", "bar");
-    var file = Page.node("td"), link = Page.node("a", "", "JSON");
+    var file = Page.node("td", "file"), link = Page.node("a", "", "JSON");
     name.scope = "row";
     made.words = Page.node("span");
+    made.link = link;
     made.bar = Page.node("span");
     bar.appendChild(made.bar);
     done.appendChild(made.words);
@@ -81,13 +83,14 @@
   }
 
   function count(compact) {
-    var names = Object.keys(compact || {}).sort(), complete = 0, total = 0;
+    var names = Page.sorted(Object.keys(compact || {})), complete = 0, total = 0;
     names.forEach(function (api) {
       var counts = compact[api], shown = rows[api] = rows[api] || row(api);
       complete += counts.complete;
       total += counts.total;
       Page.text(shown.words, counts.complete + " / " + counts.total);
       fillBar(shown.bar, counts.complete, counts.total);
+      Page.show(shown.link, counts.complete > 0);
       PARTS.forEach(function (part) { Page.text(shown.cells[part], counts[part]); });
     });
     for (var api in rows) { Page.show(rows[api].line, names.indexOf(api) >= 0); }
@@ -163,15 +166,16 @@
     replace(broken.filter(function (other) { return other !== one; }));
   }
 
+  function paths(some) { return some.length === 1 ? some[0] : some.length + " paths"; }
+
   function about(session) {
-    var tests = session.tests;
+    var tests = session.tests, whole = tests.include.indexOf("/") >= 0 || !tests.include.length;
     Page.text(Page.byId("about"), [
-      session.browser.name + " " + session.browser.version,
+      Page.browser(session.browser),
       "made " + Page.clock(session.date_created),
       session.types.join(" and ") || "no types",
-      tests.include.length + " included",
-      tests.exclude.length + " excluded"
-    ].join(", "));
+      whole ? "all tests" : "tests under " + paths(tests.include)
+    ].concat(tests.exclude.length ? ["without " + paths(tests.exclude)] : []).join(", "));
     Page.byId("labels").value = session.labels.join(", ");
   }
 

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
 
-  var RETRY_MS = 1000, REFUSED_MS = 3000;
+  var REFUSED_MS = 3000;
   var token = Page.query("token"), timer = null, sent = 0;
 
   function parsed(text) {
@@ -25,7 +25,9 @@
     var refused = status >= 400 && status < 500 && status !== 408 && status !== 429;
     var then = refused ? " Going on without this result." : " Sent " + sent + "x; again soon.";
     Page.say(Page.reason(status, body) + then, "bad");
-    if (timer === null) { timer = setTimeout(refused ? next : send, refused ? REFUSED_MS : RETRY_MS); }
+    if (timer === null) {
+      timer = setTimeout(refused ? next : send, refused ? REFUSED_MS : Page.pause(sent));
+    }
   }
 
   Page.text(Page.byId("short"), token.slice(0, 8));

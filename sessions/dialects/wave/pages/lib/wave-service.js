@@ -64,7 +64,8 @@ var WaveService = (function () {
   }
 
   /* Polls until stop() is called, whatever happens: `heard` gets each event, `idle` is told when
-     a poll ended without one (status 200) or failed (another status, 0 where nothing answered). */
+     a poll ended without one (status 200) or failed (another status, 0 where nothing answered),
+     and when the service answers again after that (200). */
   function listen(pathAfter, heard, idle) {
     var stopped = false, last = ALL_EVENTS, waiting = null, timer = null;
     function next() {
@@ -84,7 +85,17 @@ var WaveService = (function () {
     function lost(status) {
       if (stopped) { return; }
       if (idle) { idle(status); }
-      timer = setTimeout(next, RETRY_MS);
+      timer = setTimeout(back, RETRY_MS);
+    }
+    /* A poll may wait for a minute: what was missed is to be known as soon as there is an answer. */
+    function back() {
+      timer = null;
+      if (!stopped) { waiting = send("GET", "status", undefined, found, lost); }
+    }
+    function found() {
+      if (stopped) { return; }
+      if (idle) { idle(200); }
+      next();
     }
     next();
     return { stop: function () {
