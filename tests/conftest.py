@@ -36,3 +36,12 @@ def original(tmp_path_factory):
 def copy(original, tmp_path):
     """A copy of it to tamper with."""
     return Copy(original, tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """One service for the tests of a module that need none of their own."""
+    from tests.support.service import sharing  # most tests need no service at all
+
+    with sharing(tmp_path_factory.mktemp("shared")) as service:
+        yield service

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from tests.support.galtea import post
-from tests.support.service import ask, start
+from tests.support.service import ask, client_of_a_tenant
 
 NAMES = ["products", "versions", "tests", "testCases"]
 
 
 @pytest.fixture
-async def client(aiohttp_client, tmp_path):
-    return await start(aiohttp_client, tmp_path)
+async def client(aiohttp_client, shared):
+    return await client_of_a_tenant(aiohttp_client, shared)
 
 
 async def listed(client, what, query="", status=200):

@@ -2,12 +2,13 @@
 
 import asyncio
 import re
+import uuid
 from typing import Any
 
 import pytest
 
 from tests.support.galtea import ERROR, URL, a_test_case, post, product, refused
-from tests.support.service import SESSIONS, ask, start
+from tests.support.service import SESSIONS, ask, client_of
 
 ID = re.compile(r"session_[a-z0-9]{25}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -19,13 +20,18 @@ KEYS = [
 
 
 @pytest.fixture
-async def client(aiohttp_client, tmp_path):
-    return await start(aiohttp_client, tmp_path)
+async def client(aiohttp_client, shared):
+    return await client_of(aiohttp_client, shared)
+
+
+async def a_product(client):
+    """A product that no other test knows."""
+    return await product(client, uuid.uuid4().hex)
 
 
 @pytest.fixture
 async def version(client):
-    return await post(client, "versions", productId=(await product(client))["id"])
+    return await post(client, "versions", productId=(await a_product(client))["id"])
 
 
 @pytest.mark.parametrize("path", ["/sessions", "/galtea/sessions"])
@@ -150,9 +156,9 @@ async def test_a_status_to_begin_with(client, version, status, native, reason):
     """Section 4 and design section 4."""
     made = await post(client, "sessions", versionId=version["id"], status=status)
     assert (made["status"], made["stoppingReason"], made["error"]) == (status, None, None)
-    items = (await ask(client, "GET", SESSIONS))["items"]
-    assert [(s["status"], s["reason"]) for s in items] == [(native, reason)]
-    assert (items[0]["kind"], items[0]["dialect"]) == ("evaluation", "galtea")
+    newest = (await ask(client, "GET", SESSIONS))["items"][0]
+    assert (newest["status"], newest["reason"]) == (native, reason)
+    assert (newest["kind"], newest["dialect"]) == ("evaluation", "galtea")
 
 
 WRONG: dict[str, list[Any]] = {
@@ -208,7 +214,7 @@ async def test_unknown_references_are_404(client, version, unknown):
 
 async def test_version_id_wins_over_product_id(client, version):
     """Section 5."""
-    other = await product(client, "Q")
+    other = await a_product(client)
     for product_id in (other["id"], "product_unknown"):
         made = await post(client, "sessions", versionId=version["id"], productId=product_id)
         assert made["versionId"] == version["id"]
@@ -223,7 +229,7 @@ async def test_a_product_alone_means_its_latest_version(client, version):
 
 async def test_a_product_without_a_version_gets_one_and_only_one(client):
     """Section 5, also under concurrency."""
-    new = await product(client)
+    new = await a_product(client)
     made = await asyncio.gather(*(post(client, "sessions", productId=new["id"]) for _ in range(8)))
     versions = await ask(client, "GET", "/galtea/versions", params={"productIds": new["id"]})
     assert [v["name"] for v in versions] == ["v1"]
@@ -232,7 +238,7 @@ async def test_a_product_without_a_version_gets_one_and_only_one(client):
 
 async def test_a_refused_create_makes_no_version(client):
     """Section 5."""
-    new = await product(client)
+    new = await a_product(client)
     await refused(client, 404, {"productId": new["id"], "testCaseId": "testCase_x"})
     await refused(client, 404, {"productId": new["id"], "isProduction": False, "runId": "run_x"})
     assert await ask(client, "GET", "/galtea/versions", params={"productIds": new["id"]}) == []

@@ -7,12 +7,12 @@ import pytest
 
 from projections.events.status import ENDED, REASONS, STATUSES
 from sessions.domain import policy
-from tests.support.service import SESSIONS, ask, create, move, refused, start
+from tests.support.service import SESSIONS, ask, client_of, create, move, refused
 
 
 @pytest.fixture
-async def client(aiohttp_client, tmp_path):
-    return await start(aiohttp_client, tmp_path)
+async def client(aiohttp_client, shared):
+    return await client_of(aiohttp_client, shared)
 
 
 def path_of(session, what=""):

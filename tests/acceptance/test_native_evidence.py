@@ -141,18 +141,22 @@ async def test_only_who_may_see_a_session_gets_evidence_of_it(client):
     await refused(client, "GET", f"{path}?x=1", 400, "invalid_query")
 
 
-async def test_no_byte_of_a_bundle_can_be_changed_unseen(client, tmp_path):
+@pytest.mark.parametrize(
+    "step",
+    [19, pytest.param(1, marks=pytest.mark.slow)],  # each byte: 13,000 checks
+)
+async def test_no_byte_of_a_bundle_can_be_changed_unseen(client, tmp_path, step):
     session = await incident(client)
     bundle = await bundle_of(client, session)
     assert refusal(bundle) == ""
     survivors = [
         (at, change)
-        for at in range(len(bundle))
+        for at in range(0, len(bundle), step)
         for change in (0x20, 1 << at % 8)
         if not refusal(bundle[:at] + bytes([bundle[at] ^ change]) + bundle[at + 1 :])
     ]
     assert survivors == []
-    for at in range(len(bundle)):
+    for at in range(0, len(bundle), step):
         assert refusal(bundle[:at]), f"cut off at {at}"
     for at in (0, bundle.index(b"\n"), len(bundle) // 2, len(bundle) - 1):
         code, told = audited(tmp_path, bundle[:at] + bytes([bundle[at] ^ 1]) + bundle[at + 1 :])

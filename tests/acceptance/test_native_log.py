@@ -39,6 +39,7 @@ class Auditor:
         return checkpoint
 
 
+@pytest.mark.slow(reason="starts the service three times")
 async def test_a_client_that_keeps_a_head_sees_that_the_log_only_grew_also_after_a_restart(
     tmp_path,
 ):

@@ -8,14 +8,25 @@ import pytest
 from projections.events.status import KINDS
 from sessions.domain import policy
 from tests.support.logs import Clock
-from tests.support.service import ADMIN, API, SESSIONS, ask, bearer, create, move, refused, start
+from tests.support.service import (
+    ADMIN,
+    API,
+    SESSIONS,
+    ask,
+    bearer,
+    client_of,
+    create,
+    move,
+    refused,
+    start,
+)
 
 UNKNOWN = f"{SESSIONS}/00000000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
-async def client(aiohttp_client, tmp_path):
-    return await start(aiohttp_client, tmp_path)
+async def client(aiohttp_client, shared):
+    return await client_of(aiohttp_client, shared)
 
 
 def instant(text):
@@ -177,7 +188,8 @@ async def test_a_session_does_not_begin_in_any_other_status(client, subtests):
             assert problem["errors"][0]["pointer"] == "/status"
 
 
-async def test_a_deleted_session_is_gone_but_its_history_stays(client):
+async def test_a_deleted_session_is_gone_but_its_history_stays(aiohttp_client, tmp_path):
+    client = await start(aiohttp_client, tmp_path)
     session = await create(client, labels=["x"])
     path = f"{SESSIONS}/{session['id']}"
     async with client.delete(path) as answer:

@@ -30,6 +30,7 @@ def workers_of(pid):
     return [child for child, status in workers().items() if f"PPid:\t{pid}\n" in status]
 
 
+@pytest.mark.slow(reason="verifies four times beside a writer that does not stop")
 async def test_a_log_holds_while_it_grows_and_its_heads_are_written(tmp_path):
     async with serving(tmp_path, "--heads-every", "1") as service, service.client() as client:
         stop = asyncio.Event()

@@ -8,7 +8,7 @@ from eventstore.errors import Conflict, LogBusy, StorageError, StorageFull
 from sessions.dialects.native.routes import DOCUMENT
 from sessions.web.appkeys import LOG
 from tests.support.contract import Checked, Contract
-from tests.support.service import bearer, create, new_key, start
+from tests.support.service import bearer, client_of, create, new_key, sharing, start
 
 OPERATIONS = Contract(msgspec.json.decode(DOCUMENT)).operations
 KEYED = sorted(name for name, (*_, o) in OPERATIONS.items() if o["security"])
@@ -42,9 +42,15 @@ TEXTS = {
 BODY_MAX = 2048
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    with sharing(tmp_path_factory.mktemp("shared"), body_bytes_max=BODY_MAX) as service:
+        yield service
+
+
 @pytest.fixture
-async def api(aiohttp_client, tmp_path):
-    return Checked(await start(aiohttp_client, tmp_path, body_bytes_max=BODY_MAX))
+async def api(aiohttp_client, shared):
+    return Checked(await client_of(aiohttp_client, shared))
 
 
 def path_of(name):

@@ -5,7 +5,7 @@ import re
 import pytest
 import zxingcpp
 
-from tests.support.service import start
+from tests.support.service import client_of
 from tests.support.wave import make
 
 PATH = "/_wave/qr"
@@ -14,9 +14,9 @@ SIDE = 4  # pixels for a module
 
 
 @pytest.fixture
-async def client(aiohttp_client, tmp_path):
+async def client(aiohttp_client, shared):
     """A client without a key, as WAVE's are."""
-    admin = await start(aiohttp_client, tmp_path)
+    admin = await client_of(aiohttp_client, shared)
     return await aiohttp_client(admin.server)
 
 

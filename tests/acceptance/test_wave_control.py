@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import service
 from tests.support.logs import Clock
-from tests.support.service import SESSIONS, ask, bearer, move, start
+from tests.support.service import SESSIONS, ask, bearer, client_of, move, sharing, start
 from tests.support.wave import few_tests, has_cors, make, status_of
 
 ADMIN = bearer(service.ADMIN)
@@ -39,9 +39,16 @@ NATIVE = {
 }
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shared")
+    with sharing(folder, wave_tests=few_tests(folder)) as service:
+        yield service
+
+
 @pytest.fixture
-async def admin(aiohttp_client, tmp_path):
-    return await start(aiohttp_client, tmp_path, wave_tests=few_tests(tmp_path))
+async def admin(aiohttp_client, shared):
+    return await client_of(aiohttp_client, shared)
 
 
 @pytest.fixture

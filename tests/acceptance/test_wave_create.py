@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import start
+from tests.support.service import client_of
 from tests.support.wave import CHROME, KEYS, has_cors, make, read
 
 TOKEN = re.compile(r"[a-f0-9]{8}-[a-f0-9]{4}-1[a-f0-9]{3}-[a-f0-9]{4}-[a-f0-9]{12}")
@@ -14,8 +14,8 @@ INVALID = {"error": "Invalid input data!"}
 
 
 @pytest.fixture
-async def admin(aiohttp_client, tmp_path):
-    return await start(aiohttp_client, tmp_path)
+async def admin(aiohttp_client, shared):
+    return await client_of(aiohttp_client, shared)
 
 
 @pytest.fixture

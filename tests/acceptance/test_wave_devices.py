@@ -12,7 +12,7 @@ from sessions import devices
 from sessions.web.appkeys import CHANNELS, LOG
 from tests.support import service
 from tests.support.logs import Clock
-from tests.support.service import ask, bearer, new_key, start
+from tests.support.service import ask, bearer, new_key, sharing, start
 from tests.support.wave import CHROME, has_cors, make
 from tests.support.wave_devices import DEVICES, keep, listening, poll, register, say, tokens
 
@@ -39,6 +39,18 @@ async def client(aiohttp_client, tmp_path, clock):
     return await aiohttp_client(admin.server)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    with sharing(tmp_path_factory.mktemp("shared"), wave_poll_s=0.02) as service:
+        yield service
+
+
+@pytest.fixture
+async def one_of_many(aiohttp_client, shared):
+    """A client without a key of a service that has other devices, and whose polls end soon."""
+    return await aiohttp_client(shared)
+
+
 @pytest.mark.parametrize("prefix", ["", "/_wave", "/_wave/"])
 async def test_a_device_registers_and_is_read_back(client, clock, prefix):
     """Sections 1.1 and 1.5."""
@@ -57,11 +69,11 @@ async def test_a_device_registers_and_is_read_back(client, clock, prefix):
 
 
 @pytest.mark.parametrize("agent", ["", "Nobody knows me", "\x80\xff"])
-async def test_a_device_that_nobody_knows_is_other(client, agent):
+async def test_a_device_that_nobody_knows_is_other(one_of_many, agent):
     """Section 1.5; no User-Agent is a 500 of the original."""
-    token = await register(client, agent)
-    assert (await ask(client, "GET", f"{DEVICES}/{token}"))["name"] == "Other 0"
-    answer = await client.post(DEVICES, skip_auto_headers=["User-Agent"])
+    token = await register(one_of_many, agent)
+    assert (await ask(one_of_many, "GET", f"{DEVICES}/{token}"))["name"] == "Other 0"
+    answer = await one_of_many.post(DEVICES, skip_auto_headers=["User-Agent"])
     assert answer.status == 200
 
 
@@ -74,9 +86,9 @@ async def test_the_list_has_every_device_in_the_order_in_which_they_came(client)
 
 
 @pytest.mark.parametrize("token", [NOBODY, "x", "%20", "..%2f", "é" * 40])
-async def test_an_unknown_device_is_not_there(client, token):
+async def test_an_unknown_device_is_not_there(one_of_many, token):
     """Section 1.5."""
-    answer = await client.get(f"{DEVICES}/{token}")
+    answer = await one_of_many.get(f"{DEVICES}/{token}")
     assert (answer.status, await answer.read()) == (404, b"")
 
 
@@ -184,11 +196,15 @@ async def test_a_restart_keeps_devices_and_numbers(aiohttp_client, tmp_path, clo
     assert await tokens(second) == []
 
 
-async def test_a_poll_ends_with_nothing(aiohttp_client, tmp_path):
+async def test_a_poll_ends_with_nothing(one_of_many):
     """Section 1.5: 200 and an empty body, also for a token that nobody has."""
-    client = await start(aiohttp_client, tmp_path, wave_poll_s=0.02)
-    for channel in ("events", f"{await register(client)}/events", f"{NOBODY}/events", "x/events"):
-        answer = await client.get(f"{DEVICES}/{channel}")
+    for channel in (
+        "events",
+        f"{await register(one_of_many)}/events",
+        f"{NOBODY}/events",
+        "x/events",
+    ):
+        answer = await one_of_many.get(f"{DEVICES}/{channel}")
         assert (answer.status, await answer.read(), has_cors(answer)) == (200, b"", True)
 
 
@@ -216,13 +232,13 @@ NO_EVENT = [b"", b"{}", b"[]", b"null", b'{"data": 1}', b'{"type": null}', b'[{"
 
 
 @pytest.mark.parametrize("raw", NO_EVENT)
-async def test_without_a_type_nothing_is_said(client, raw):
+async def test_without_a_type_nothing_is_said(one_of_many, raw):
     """Section 1.5."""
-    token = await register(client)
+    token = await register(one_of_many)
     for channel in (f"{token}/events", "events"):
-        await say(client, channel, data=raw)
-    await say(client, f"{token}/events", json={"type": "a"})
-    assert (await poll(client, f"{token}/events", last_event=-1))[0]["type"] == "a"
+        await say(one_of_many, channel, data=raw)
+    await say(one_of_many, f"{token}/events", json={"type": "a"})
+    assert (await poll(one_of_many, f"{token}/events", last_event=-1))[0]["type"] == "a"
 
 
 HOSTILE = [
@@ -232,38 +248,37 @@ HOSTILE = [
 ]
 
 
-async def test_no_body_is_a_crash(client):
+async def test_no_body_is_a_crash(one_of_many):
     """Section 1.1: where the original answers 500, this is a 400."""
-    token = await register(client)
+    token = await register(one_of_many)
     for channel in (f"{token}/events", "events", f"{NOBODY}/events"):
         for raw in HOSTILE:
-            answer = await client.post(f"{DEVICES}/{channel}", data=raw)
+            answer = await one_of_many.post(f"{DEVICES}/{channel}", data=raw)
             assert (answer.status, has_cors(answer)) == (400, True), raw
             assert (await answer.json())["error"]
-        answer = await client.post(f"{DEVICES}/{channel}", data=io.BytesIO(b" " * (2 << 20)))
+        answer = await one_of_many.post(f"{DEVICES}/{channel}", data=io.BytesIO(b" " * (2 << 20)))
         assert answer.status == 413
     for raw in HOSTILE:
-        assert (await client.post(DEVICES, data=raw)).status == 200
+        assert (await one_of_many.post(DEVICES, data=raw)).status == 200
 
 
 SAID = [None, True, 0, -1.5, "é\u2028\U0001f4fa", [], {}, {"a": [{"b": None}]}, 2**53, ["x"] * 999]
 
 
-async def test_anything_may_be_said(client):
+async def test_anything_may_be_said(one_of_many):
     """Section 4: what is said is passed through."""
-    token = await register(client)
+    token = await register(one_of_many)
     for data in SAID:
-        await say(client, f"{token}/events", json={"type": "größe", "data": data})
-    told = await poll(client, f"{token}/events", last_event=-1)
+        await say(one_of_many, f"{token}/events", json={"type": "größe", "data": data})
+    told = await poll(one_of_many, f"{token}/events", last_event=-1)
     assert [one["data"] for one in told] == SAID
 
 
 @pytest.mark.parametrize("number", ["x", "1.5", "-", "9" * 40, "", "٣", "1 2"])
-async def test_a_number_that_is_none_is_not_read(aiohttp_client, tmp_path, number):
+async def test_a_number_that_is_none_is_not_read(one_of_many, number):
     """Section 4: no parameter of the original's device channels."""
-    client = await start(aiohttp_client, tmp_path, wave_poll_s=0.02)
-    await register(client)
-    assert await poll(client, "events", last_event=number) is None
+    await register(one_of_many)
+    assert await poll(one_of_many, "events", last_event=number) is None
 
 
 NOTHING_ELSE = [
@@ -272,12 +287,12 @@ NOTHING_ELSE = [
 ]
 
 
-async def test_what_is_not_there_is_answered_with_nothing(client):
+async def test_what_is_not_there_is_answered_with_nothing(one_of_many):
     """Section 1.1."""
     for method, path in NOTHING_ELSE:
-        answer = await client.request(method, DEVICES + path)
+        answer = await one_of_many.request(method, DEVICES + path)
         assert (answer.status, await answer.read(), has_cors(answer)) == (200, b"", True), path
-    assert (await client.head(DEVICES)).status == 404
+    assert (await one_of_many.head(DEVICES)).status == 404
 
 
 async def test_devices_of_another_tenant_are_nowhere(client, aiohttp_client):

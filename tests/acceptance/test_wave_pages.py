@@ -6,7 +6,7 @@ import pytest
 from yarl import URL
 
 from sessions.dialects.wave.pages import FOLDER
-from tests.support.service import start
+from tests.support.service import client_of, start
 from tests.support.wave import few_tests, has_cors
 
 PAGES = [
@@ -23,9 +23,9 @@ FILES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*")
 
 
 @pytest.fixture
-async def client(aiohttp_client, tmp_path):
+async def client(aiohttp_client, shared):
     """A client without a key, as WAVE's are."""
-    admin = await start(aiohttp_client, tmp_path)
+    admin = await client_of(aiohttp_client, shared)
     return await aiohttp_client(admin.server)
 
 

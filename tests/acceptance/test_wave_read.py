@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support import service
-from tests.support.service import SESSIONS, ask, bearer, new_key, start
+from tests.support.service import SESSIONS, ask, bearer, client_of, new_key, start
 from tests.support.wave import CHROME, KEYS, has_cors, make, read, status_of
 
 ADMIN = bearer(service.ADMIN)
@@ -14,8 +14,8 @@ STATUS_KEYS = ["token", "status", "date_started", "date_finished", "expiration_d
 
 
 @pytest.fixture
-async def admin(aiohttp_client, tmp_path):
-    return await start(aiohttp_client, tmp_path)
+async def admin(aiohttp_client, shared):
+    return await client_of(aiohttp_client, shared)
 
 
 @pytest.fixture

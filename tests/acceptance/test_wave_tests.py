@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import service
-from tests.support.service import bearer, start
+from tests.support.service import bearer, sharing, start
 from tests.support.wave import has_cors, lists_of, make, next_url, order, pages_at, report, started
 
 ADMIN = bearer(service.ADMIN)
@@ -16,10 +16,17 @@ PATHS = ["/dom/a.html", "/dom/b.html", "/dom/c.html", "/html/a.html", "/html/man
 IN_ORDER = [PATHS[-1], *PATHS[:-1]]
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shared")
+    with sharing(folder, wave_tests=pages_at(folder, *PATHS)) as service:
+        yield service
+
+
 @pytest.fixture
-async def client(aiohttp_client, tmp_path):
-    admin = await start(aiohttp_client, tmp_path, wave_tests=pages_at(tmp_path, *PATHS))
-    return await aiohttp_client(admin.server)
+async def client(aiohttp_client, shared):
+    """A client without a key, as WAVE's are."""
+    return await aiohttp_client(shared)
 
 
 async def get(client, path, status=200):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support import service
-from tests.support.service import SESSIONS, ask, bearer, move, start
+from tests.support.service import SESSIONS, ask, bearer, client_of, move, start
 from tests.support.wave import has_cors, make, read
 
 ADMIN = bearer(service.ADMIN)
@@ -43,8 +43,8 @@ UPDATES: list[tuple[Any, dict[str, Any]]] = [
 
 
 @pytest.fixture
-async def admin(aiohttp_client, tmp_path):
-    return await start(aiohttp_client, tmp_path)
+async def admin(aiohttp_client, shared):
+    return await client_of(aiohttp_client, shared)
 
 
 @pytest.fixture
@@ -165,8 +165,10 @@ async def test_a_public_session_stays_as_it_is(client, admin):
     assert (found["is_public"], found["labels"]) == (True, ["kept"])
 
 
-async def test_public_sessions_are_listed_in_order(client, admin):
+async def test_public_sessions_are_listed_in_order(aiohttp_client, tmp_path):
     """Section 1.2."""
+    admin = await start(aiohttp_client, tmp_path)
+    client = await aiohttp_client(admin.server)
     answer = await client.get("/api/sessions/public")
     assert (answer.status, await answer.json()) == (200, [])
     tokens = [await made_public(admin) for _ in range(3)]

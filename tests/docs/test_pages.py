@@ -38,7 +38,11 @@ def reader(tmp_path):
     someone.close()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/audit.md", "docs/wave.md"])
+# They start services and scripts, one after the other; one page is quick.
+SLOW = [pytest.param(page, marks=pytest.mark.slow) for page in ("README.md", "docs/audit.md")]
+
+
+@pytest.mark.parametrize("page", [*SLOW, "docs/wave.md"])
 def test_the_page_does_what_it_says(reader, page):
     text = (ROOT / page).read_text()
     seen = ""

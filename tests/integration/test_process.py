@@ -153,6 +153,7 @@ async def test_a_folder_that_cannot_be_written_is_refused(tmp_path, data):
     assert "denied" in words
 
 
+@pytest.mark.slow(reason="starts the service six times")
 @pytest.mark.parametrize("name", ["log.db", "vault.db"])
 async def test_a_file_that_cannot_be_written_is_refused(tmp_path, name):
     async with serving(tmp_path) as service:

@@ -5,9 +5,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from eventstore.commit import Append, Commit, Position, same_content
 from eventstore.errors import CommitIdReused, Conflict, EventStoreError
@@ -197,5 +205,10 @@ class LogsAgree(RuleBasedStateMachine):
         assert await check_log(self.log) == await whole(self.oracle)
 
 
-LogsAgree.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
-TestLogsAgree = LogsAgree.TestCase
+@pytest.mark.parametrize(
+    "examples",
+    [20, pytest.param(60, marks=pytest.mark.slow)],  # 1,500 steps
+)
+def test_the_log_answers_as_the_oracle_does(examples):
+    chosen = settings(max_examples=examples, stateful_step_count=25)
+    run_state_machine_as_test(LogsAgree, settings=chosen)

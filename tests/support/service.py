@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from aiohttp.test_utils import TestServer
 
 from sessions.app import make_app, wall_clock_us
 from sessions.settings import Settings
@@ -34,12 +39,60 @@ async def start(
     return await aiohttp_client(make_app(chosen, clock_us=clock_us), headers=bearer(ADMIN))
 
 
+class Shared(TestServer):
+    """A service on a thread of its own, for the clients of many tests; none of them closes it."""
+
+    async def close(self) -> None:
+        """It goes on."""
+
+    async def end(self) -> None:
+        """Close it."""
+        await super().close()
+
+
+@contextlib.contextmanager
+def sharing(folder: Path, **settings: Any) -> Iterator[Shared]:
+    """A service in `folder` for `client_of`, so that not every test has to start one."""
+    server = Shared(make_app(Settings(data=str(folder / "data"), admin_key=ADMIN, **settings)))
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.start_server(), loop).result()
+        yield server
+    finally:
+        asyncio.run_coroutine_threadsafe(server.end(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def client_of(aiohttp_client: Any, shared: Shared) -> Any:
+    """A client, an admin's, of a service that others use too."""
+    return await aiohttp_client(shared, headers=bearer(ADMIN))
+
+
+async def client_of_a_tenant(aiohttp_client: Any, shared: Shared) -> Any:
+    """A client that reads and writes in a tenant where there is nothing yet."""
+    admin = await client_of(aiohttp_client, shared)
+    key = await new_key(admin, uuid.uuid4().hex)
+    return await aiohttp_client(shared, headers=bearer(key["key"]))
+
+
 async def ask(client: Any, method: str, path: str, status: int = 200, **request: Any) -> Any:
     """The JSON of an answer with the status `status`."""
     async with client.request(method, path, **request) as answer:
         body = await answer.read()
         assert answer.status == status, (method, path, answer.status, body)
         return msgspec.json.decode(body) if body else None
+
+
+@contextlib.asynccontextmanager
+async def nothing_written(client: Any) -> AsyncIterator[None]:
+    """Fails if the log is longer afterwards, whatever it had before."""
+    before = await ask(client, "GET", SESSIONS, params={"limit": "1"})
+    yield
+    assert await ask(client, "GET", SESSIONS, params={"limit": "1"}) == before
 
 
 async def refused(
