@@ -36,8 +36,11 @@ async def read_body(request: web.Request) -> bytes:
 
 async def read_up_to(request: web.Request, bytes_max: int) -> bytes:
     """The bytes of a body that may be larger than most; raises HTTPRequestEntityTooLarge."""
+    size = request.content_length
+    if size is not None and size <= min(bytes_max, request.client_max_size):
+        return await read_body(request)  # the short way, and nearly all come by it
     parts: list[bytes] = []
-    size = request.content_length or 0
+    size = size or 0
     if size <= bytes_max:
         size = 0
         async for part in body_parts(request):
