@@ -158,17 +158,15 @@ class Runs:
 
         Raises CommitTooLarge and StorageError.
         """
-        # Written out, since it is the most frequent of all: a context costs a tenth of it.
+        # Written out, since this is the most frequent of all and a context manager has its price.
         try:
             _, hot = await self._enter(token, who)
+            try:
+                taken: bool = await self._ask(token, hot, result, size, who)
+            finally:
+                hot.users -= 1
         except Rejection:
             return False
-        try:
-            taken: bool = await self._ask(token, hot, result, size, who)
-        except Rejection:
-            return False
-        finally:
-            hot.users -= 1
         return taken
 
     async def mark(self, token: str, paths: Sequence[str], size: int, who: Caller) -> None:

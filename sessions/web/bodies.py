@@ -25,9 +25,7 @@ async def json_body(request: web.Request, decoder: msgspec.json.Decoder[T]) -> T
 
 async def read_body(request: web.Request) -> bytes:
     """The bytes of the body; raises Failure 400 or 413, the latter before it comes if it can."""
-    size, bytes_max = request.content_length or 0, request.client_max_size
-    if size > bytes_max:
-        raise web.HTTPRequestEntityTooLarge(max_size=bytes_max, actual_size=size)
+    _check_size(request.content_length or 0, request.client_max_size)
     try:
         return await request.read()
     except web.RequestPayloadError:
@@ -36,21 +34,22 @@ async def read_body(request: web.Request) -> bytes:
 
 async def read_up_to(request: web.Request, bytes_max: int) -> bytes:
     """The bytes of a body that may be larger than most; raises HTTPRequestEntityTooLarge."""
-    size = request.content_length
-    if size is not None and size <= min(bytes_max, request.client_max_size):
+    told = request.content_length
+    _check_size(told or 0, bytes_max)
+    if told is not None and told <= request.client_max_size:
         return await read_body(request)  # the short way, and nearly all come by it
     parts: list[bytes] = []
-    size = size or 0
-    if size <= bytes_max:
-        size = 0
-        async for part in body_parts(request):
-            parts.append(part)
-            size += len(part)
-            if size > bytes_max:
-                break
+    size = 0
+    async for part in body_parts(request):
+        size += len(part)
+        _check_size(size, bytes_max)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _check_size(size: int, bytes_max: int) -> None:
     if size > bytes_max:
         raise web.HTTPRequestEntityTooLarge(max_size=bytes_max, actual_size=size)
-    return b"".join(parts)
 
 
 async def body_parts(request: web.Request) -> AsyncIterator[bytes]:
