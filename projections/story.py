@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from eventstore.commit import Event
@@ -40,23 +40,11 @@ from projections.events.test_run import (
     TestStarted,
     TestTimedOut,
 )
-from projections.events.vm import (
-    ExecutionFinished,
-    ExecutionStarted,
-    VmLost,
-    VmReady,
-    VmRequested,
-    VmResized,
-    VmResumed,
-    VmSnapshotted,
-    VmStarted,
-    VmStopped,
-    VmSuspended,
-)
+from projections.machine_story import MACHINE_SENTENCES
+from projections.telling import Known, why
 from projections.wording import (
     HIDDEN,
     TEXT_CHARS_MAX,
-    duration,
     items,
     pairs,
     plain,
@@ -75,14 +63,6 @@ _KINDS: Final[dict[Kind, str]] = {
     "agent": "an agent session",
     "vm": "a machine session",
 }
-
-
-class Known(msgspec.Struct, frozen=True, gc=False):
-    """What earlier events of a stream said that a later sentence refers to; UNSET is unknown."""
-
-    idle_timeout_s: int | UnsetType | None = UNSET
-    max_duration_s: int | UnsetType = UNSET
-    memory_mb: int | UnsetType = UNSET
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
@@ -165,11 +145,7 @@ def _labelled(fact: SessionLabelled, _: Known) -> str:
 
 
 def _status_changed(fact: SessionStatusChanged, _: Known) -> str:
-    return f"went from {fact.was} to {fact.to}: {_why(fact.reason, fact.detail)}"
-
-
-def _why(reason: str, detail: str) -> str:
-    return f"{reason}, {quoted(detail)}" if detail else reason
+    return f"went from {fact.was} to {fact.to}: {why(fact.reason, fact.detail)}"
 
 
 def _active(fact: SessionActive, _: Known) -> str:
@@ -265,47 +241,6 @@ def _resumed_by(fact: SessionResumedBy, _: Known) -> str:
     return f"device was told to go on with {other}"
 
 
-def _vm_requested(fact: VmRequested, _: Known) -> str:
-    words = f"machine requested for session {plain(fact.session, 64)}: {fact.vcpu_count} CPU, "
-    words += f"{fact.memory_mb} MB, at most {seconds(fact.lifetime_s)}"
-    if fact.snapshot:
-        words += f", from snapshot {quoted(fact.snapshot)}"
-    return words if fact.generation == 1 else f"{words}, start number {fact.generation}"
-
-
-def _vm_started(fact: VmStarted, _: Known) -> str:
-    how = f" with {quoted(fact.acceleration)}" if fact.acceleration else ""
-    return f"machine's process started{how}"
-
-
-def _vm_ready(fact: VmReady, _: Known) -> str:
-    return f"machine ready after {duration(fact.boot_ms * _MS_US)}"
-
-
-def _vm_resized(fact: VmResized, known: Known) -> str:
-    was = "" if known.memory_mb is UNSET else f" from {known.memory_mb} MB"
-    return f"machine's memory changed{was} to {fact.memory_mb} MB"
-
-
-def _vm_stopped(fact: VmStopped, _: Known) -> str:
-    code = "" if fact.exit_code is None else f" with exit code {fact.exit_code}"
-    return f"machine stopped{code}: {fact.reason}"
-
-
-def _vm_lost(fact: VmLost, _: Known) -> str:
-    return f"machine lost: {_why(fact.reason, fact.detail)}"
-
-
-def _execution_started(fact: ExecutionStarted, _: Known) -> str:
-    return f"execution {quoted(fact.id, 64)} began, {plain(fact.language, 40)}"
-
-
-def _execution_finished(fact: ExecutionFinished, _: Known) -> str:
-    how = "was cut off" if fact.exit_code is None else f"ended with exit code {fact.exit_code}"
-    took = duration(fact.duration_ms * _MS_US)
-    return f"execution {quoted(fact.id, 64)} {how} after {took}: {fact.reason}"
-
-
 def _key_issued(fact: KeyIssued, _: Known) -> str:
     scopes = ", ".join(fact.scopes) or "no scopes"
     return f"key {quoted(fact.name)} issued for tenant {quoted(fact.tenant)}: {scopes}"
@@ -341,17 +276,7 @@ SENTENCES: Final[dict[type, Callable[[Any, Known], str]]] = {
     ResultsReplaced: _replaced,
     ChannelPosted: _posted,
     SessionResumedBy: _resumed_by,
-    VmRequested: _vm_requested,
-    VmStarted: _vm_started,
-    VmReady: _vm_ready,
-    VmResized: _vm_resized,
-    VmSuspended: lambda fact, _: f"machine suspended: {fact.reason}",
-    VmResumed: lambda *_: "machine goes on",
-    VmSnapshotted: lambda fact, _: f"machine copied into snapshot {quoted(fact.snapshot)}",
-    VmStopped: _vm_stopped,
-    VmLost: _vm_lost,
-    ExecutionStarted: _execution_started,
-    ExecutionFinished: _execution_finished,
+    **MACHINE_SENTENCES,
     KeyIssued: _key_issued,
     KeyRevoked: lambda *_: "key closed for good",
     CatalogEntered: _entered,

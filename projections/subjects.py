@@ -10,7 +10,7 @@ import msgspec
 from eventstore.codec import Fact
 from eventstore.commit import Commit
 from projections.events import CODEC
-from projections.folds import access, catalog, device, session, vm
+from projections.folds import access, catalog, device, session, vm, vm_snapshot
 
 TEXT_CHARS_MAX: Final = 4_000
 """How much of a session's words the text filter of lists sees."""
@@ -68,6 +68,11 @@ def _vm_row(state: vm.Vm) -> tuple[object, ...]:
     return (*head, state_text(state))
 
 
+def _snapshot_row(state: vm_snapshot.Snapshot) -> tuple[object, ...]:
+    head = (state.created, state.id, state.tenant, state.session, state.status)
+    return (*head, int(state.deleted), state_text(state))
+
+
 def _key_row(state: access.Key) -> tuple[object, ...]:
     return state.created, state.id, state.tenant, state_text(state)
 
@@ -112,6 +117,14 @@ VM: Final = Subject(
     evolve=vm.evolve,
     row=_vm_row,
 )
+SNAPSHOT: Final = Subject(
+    prefix=vm_snapshot.PREFIX,
+    table="vm_snapshots",
+    columns=("created", "id", "tenant", "session", "status", "deleted", "state"),
+    state=vm_snapshot.Snapshot,
+    evolve=vm_snapshot.evolve,
+    row=_snapshot_row,
+)
 KEY: Final = Subject(
     prefix=access.PREFIX,
     table="keys",
@@ -138,12 +151,13 @@ DEVICE: Final = Subject(
 )
 
 SUBJECTS: Final[dict[str, Subject]] = {
-    subject.prefix: subject for subject in (SESSION, VM, KEY, CATALOG, DEVICE)
+    subject.prefix: subject for subject in (SESSION, VM, SNAPSHOT, KEY, CATALOG, DEVICE)
 }
 # A change of any of these makes the views of an older version worthless: they are rebuilt.
 VIEWS_VERSION: Final = (
-    f"schema 2, session {session.VERSION}, vm {vm.VERSION}, "
-    f"key {access.VERSION}, catalog {catalog.VERSION}, device {device.VERSION}"
+    f"schema 3, session {session.VERSION}, vm {vm.VERSION}, "
+    f"snapshot {vm_snapshot.VERSION}, key {access.VERSION}, catalog {catalog.VERSION}, "
+    f"device {device.VERSION}"
 )
 
 

@@ -34,7 +34,10 @@ from projections.events.test_run import (
 from projections.events.upcasts import UPCASTERS
 from projections.events.vm import (
     ExecutionFinished,
+    ExecutionRequested,
     ExecutionStarted,
+    VmConfigured,
+    VmEnvStaged,
     VmLost,
     VmReady,
     VmRequested,
@@ -44,6 +47,12 @@ from projections.events.vm import (
     VmStarted,
     VmStopped,
     VmSuspended,
+)
+from projections.events.vm_snapshot import (
+    SnapshotDeleted,
+    SnapshotFailed,
+    SnapshotReady,
+    SnapshotRequested,
 )
 
 VOCABULARY: Final = (
@@ -70,13 +79,20 @@ VOCABULARY: Final = (
     VmStarted,
     VmReady,
     VmResized,
+    VmConfigured,
+    VmEnvStaged,
     VmSuspended,
     VmResumed,
     VmSnapshotted,
     VmStopped,
     VmLost,
+    ExecutionRequested,
     ExecutionStarted,
     ExecutionFinished,
+    SnapshotRequested,
+    SnapshotReady,
+    SnapshotFailed,
+    SnapshotDeleted,
     KeyIssued,
     KeyRevoked,
     CatalogEntered,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from msgspec import UNSET, UnsetType
 
 from eventstore.codec import Fact
 from projections.events.status import Reason
 
 
 class VmRequested(Fact, frozen=True, kw_only=True):
-    """A machine is wanted; written before any process exists. Lifetime counts from its spawn."""
+    """A machine is wanted; written before any process exists. Lifetime counts from its spawn.
+
+    `snapshot` is the snapshot that it begins with, `goes_on` the suspended machine that it goes on
+    from, `clone_of` the machine that it is a copy of. Of its environment only names are told.
+    """
 
     NAME: ClassVar = "vm.requested"
 
@@ -19,6 +25,11 @@ class VmRequested(Fact, frozen=True, kw_only=True):
     lifetime_s: int
     snapshot: str = ""
     generation: int = 1
+    goes_on: str = ""
+    clone_of: str = ""
+    name: str = ""
+    metadata: dict[str, Any] = {}
+    env_names: tuple[str, ...] = ()
 
 
 class VmStarted(Fact, frozen=True, kw_only=True):
@@ -45,18 +56,38 @@ class VmResized(Fact, frozen=True, kw_only=True):
     memory_mb: int
 
 
+class VmConfigured(Fact, frozen=True, kw_only=True):
+    """The given fields replace what they were."""
+
+    NAME: ClassVar = "vm.configured"
+
+    name: str | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+
+
+class VmEnvStaged(Fact, frozen=True, kw_only=True):
+    """Programs of the machine find these variables too; what they are is kept nowhere."""
+
+    NAME: ClassVar = "vm.env_staged"
+
+    names: tuple[str, ...]
+
+
 class VmSuspended(Fact, frozen=True, kw_only=True):
-    """The machine stands still and can go on."""
+    """The machine stands still and can go on; `size` is what it takes on the disk, in bytes."""
 
     NAME: ClassVar = "vm.suspended"
 
     reason: Reason = "requested"
+    size: int = 0
 
 
 class VmResumed(Fact, frozen=True, kw_only=True):
-    """The machine goes on."""
+    """The machine goes on: as the machine `by` where one is named, and this one is no more."""
 
     NAME: ClassVar = "vm.resumed"
+
+    by: str = ""
 
 
 class VmSnapshotted(Fact, frozen=True, kw_only=True):
@@ -85,17 +116,37 @@ class VmLost(Fact, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class ExecutionRequested(Fact, frozen=True, kw_only=True):
+    """A program is to run as soon as there is a machine; said in the stream of the session.
+
+    `command` is sealed with the key of the session.
+    """
+
+    NAME: ClassVar = "execution.requested"
+
+    id: str
+    language: str
+    command: str = ""
+    timeout_s: float = 0
+
+
 class ExecutionStarted(Fact, frozen=True, kw_only=True):
-    """A program began in the machine."""
+    """A program began in the machine; `command` is sealed with the key of the session."""
 
     NAME: ClassVar = "execution.started"
 
     id: str
     language: str
+    command: str = ""
+    timeout_s: float = 0
 
 
 class ExecutionFinished(Fact, frozen=True, kw_only=True):
-    """The program ended; `exit_code` is None if it was cut off."""
+    """The program ended; `exit_code` is None if it was cut off, and `detail` says why.
+
+    `stdout` and `stderr` are the first part of each output, sealed with the key of the session;
+    the counts tell how much there was.
+    """
 
     NAME: ClassVar = "execution.finished"
 
@@ -103,3 +154,10 @@ class ExecutionFinished(Fact, frozen=True, kw_only=True):
     exit_code: int | None
     duration_ms: int
     reason: Reason = "finished"
+    detail: str = ""
+    timed_out: bool = False
+    cpu_ms: int = 0
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+    stdout: str = ""
+    stderr: str = ""

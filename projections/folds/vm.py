@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from eventstore.codec import Fact
@@ -13,6 +14,8 @@ from projections.events.status import Reason
 from projections.events.vm import (
     ExecutionFinished,
     ExecutionStarted,
+    VmConfigured,
+    VmEnvStaged,
     VmLost,
     VmReady,
     VmRequested,
@@ -25,7 +28,8 @@ from projections.events.vm import (
 )
 
 PREFIX: Final = "vm/"
-VERSION: Final = 1
+VERSION: Final = 2
+SECOND_US: Final = 1_000_000
 
 VmStatus = Literal["requested", "starting", "running", "suspended", "stopped", "lost"]
 VM_STATUSES: Final[tuple[VmStatus, ...]] = get_args(VmStatus)
@@ -33,7 +37,11 @@ VM_ENDED: Final[frozenset[VmStatus]] = frozenset({"stopped", "lost"})
 
 
 class Vm(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A machine as of `position`; instants in microseconds since the epoch, lifetime in seconds."""
+    """A machine as of `position`; instants in microseconds since the epoch, lifetime in seconds.
+
+    `lived_us` is how much of the lifetime was over when it was suspended; `goes_on_as` names the
+    machine that goes on from there.
+    """
 
     id: str
     session: str
@@ -57,6 +65,29 @@ class Vm(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True
     executing: int = 0
     snapshots: tuple[str, ...] = ()
     detail: str = ""
+    name: str = ""
+    metadata: dict[str, Any] = {}
+    env_names: tuple[str, ...] = ()
+    clone_of: str = ""
+    goes_on: str = ""
+    goes_on_as: str = ""
+    kept_bytes: int = 0
+    lived_us: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """True once it is no more."""
+        return self.status in VM_ENDED
+
+
+def expiry(vm: Vm) -> int | None:
+    """When its lifetime ends; None before it is spawned, while it stands still and once it ended.
+
+    The lifetime counts from the spawn.
+    """
+    if vm.started_at is None or vm.ended or vm.status == "suspended":
+        return None
+    return vm.started_at + vm.lifetime_s * SECOND_US
 
 
 def tags(vm: Vm) -> tuple[str, ...]:
@@ -89,6 +120,11 @@ def _requested(fact: VmRequested, commit: Commit) -> Vm:
         lifetime_s=fact.lifetime_s,
         generation=fact.generation,
         snapshot=fact.snapshot,
+        name=fact.name,
+        metadata=fact.metadata,
+        env_names=fact.env_names,
+        clone_of=fact.clone_of,
+        goes_on=fact.goes_on,
     )
 
 
@@ -100,10 +136,15 @@ def _step(state: Vm, fact: Fact, commit: Commit) -> Vm:  # one line per fact of 
             return replace(state, status="running", boot_ms=boot_ms)
         case VmResized(memory_mb=memory_mb):
             return replace(state, memory_mb=memory_mb)
-        case VmSuspended(reason=reason):
-            return replace(state, status="suspended", reason=reason)
-        case VmResumed():
-            return replace(state, status="running")
+        case VmConfigured():
+            return _configured(state, fact)
+        case VmEnvStaged(names=names):
+            known = tuple(dict.fromkeys((*state.env_names, *names)))
+            return replace(state, env_names=known)
+        case VmSuspended():
+            return _suspended(state, fact, commit)
+        case VmResumed(by=by):
+            return _resumed(state, by, commit)
         case VmSnapshotted(snapshot=snapshot):
             return replace(state, snapshots=(*state.snapshots, snapshot))
         case VmStopped(reason=reason):
@@ -118,3 +159,31 @@ def _step(state: Vm, fact: Fact, commit: Commit) -> Vm:  # one line per fact of 
             return replace(state, executing=max(0, state.executing - 1))
         case _:
             return state
+
+
+def _configured(state: Vm, fact: VmConfigured) -> Vm:
+    return replace(
+        state,
+        name=state.name if fact.name is UNSET else fact.name,
+        metadata=state.metadata if fact.metadata is UNSET else fact.metadata,
+    )
+
+
+def _suspended(state: Vm, fact: VmSuspended, commit: Commit) -> Vm:
+    lived_us = 0 if state.started_at is None else max(0, commit.at - state.started_at)
+    return replace(
+        state,
+        status="suspended",
+        reason=fact.reason,
+        kept_bytes=fact.size,
+        lived_us=lived_us,
+        executing=0,
+    )
+
+
+def _resumed(state: Vm, by: str, commit: Commit) -> Vm:
+    if not by:  # as the first vocabulary had it
+        return replace(state, status="running", lived_us=0)
+    return replace(
+        state, status="stopped", reason="requested", ended_at=commit.at, goes_on_as=by, executing=0
+    )

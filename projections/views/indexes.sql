@@ -14,5 +14,15 @@ ON sessions__NEXT__ (created) WHERE tests_running > 0 AND deleted = 0;
 CREATE INDEX session_labels_by_label__N__ ON session_labels__NEXT__ (tenant, label, created);
 CREATE INDEX vms_by_session__N__ ON vms__NEXT__ (session, created);
 CREATE INDEX vms_in_order__N__ ON vms__NEXT__ (tenant, created, status);
+CREATE INDEX vms_there__N__
+ON vms__NEXT__ (created) WHERE status NOT IN ('stopped', 'lost');
+CREATE INDEX sessions_with_machines__N__ ON sessions__NEXT__ (created)
+WHERE kind = 'vm' AND deleted = 0
+AND status IN ('queued', 'starting', 'running', 'blocked', 'pausing', 'resuming');
+CREATE INDEX vm_snapshots_there__N__ ON vm_snapshots__NEXT__ (created) WHERE deleted = 0;
+CREATE INDEX vm_snapshots_in_order__N__
+ON vm_snapshots__NEXT__ (tenant, created) WHERE deleted = 0;
+CREATE INDEX vm_snapshots_by_session__N__
+ON vm_snapshots__NEXT__ (session, created) WHERE deleted = 0;
 CREATE INDEX catalog_by_parent__N__ ON catalog__NEXT__ (tenant, type, parent, created);
 CREATE INDEX devices_there__N__ ON devices__NEXT__ (created) WHERE deleted = 0;

@@ -48,3 +48,16 @@ SELECT min(deadline) FROM sessions WHERE deadline IS NOT NULL
 -- tests_out --
 SELECT id, created FROM sessions
 WHERE tests_running > 0 AND deleted = 0 AND created > ? ORDER BY created LIMIT ?
+
+-- vms_there --
+SELECT state FROM vms
+WHERE status NOT IN ('stopped', 'lost') AND created > ? ORDER BY created LIMIT ?
+
+-- sessions_with_machines --
+SELECT state FROM sessions
+WHERE kind = 'vm' AND deleted = 0
+AND status IN ('queued', 'starting', 'running', 'blocked', 'pausing', 'resuming')
+AND created > ? ORDER BY created LIMIT ?
+
+-- snapshots_there --
+SELECT state FROM vm_snapshots WHERE deleted = 0 AND created > ? ORDER BY created LIMIT ?

@@ -36,6 +36,17 @@ CREATE TABLE vms__NEXT__ (
 ) STRICT;
 CREATE UNIQUE INDEX vms_by_id__N__ ON vms__NEXT__ (id);
 
+CREATE TABLE vm_snapshots__NEXT__ (
+    created INTEGER PRIMARY KEY,
+    id      TEXT NOT NULL,
+    tenant  TEXT NOT NULL,
+    session TEXT NOT NULL,
+    status  TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
+    state   TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX vm_snapshots_by_id__N__ ON vm_snapshots__NEXT__ (id);
+
 CREATE TABLE keys__NEXT__ (
     created INTEGER PRIMARY KEY,
     id      TEXT NOT NULL,

@@ -11,6 +11,8 @@ Rejection
     RevisionMismatch       the session is not at the revision the caller named
     IdempotencyKeyReused   the key came before with another request
     Forbidden              the key's scopes do not cover this
+    LimitReached           there are as many of them as there may be
+    NoMachine              the session is of another kind, or its machine is not one to do that to
 """
 
 from __future__ import annotations
@@ -107,3 +109,15 @@ class Forbidden(Rejection):
     """The key's scopes do not cover this."""
 
     code = "forbidden"
+
+
+class LimitReached(Rejection):
+    """There are as many of them as there may be; try again later."""
+
+    code = "limit_reached"
+
+
+class NoMachine(Rejection):
+    """There is no machine that this can be done to."""
+
+    code = "no_machine"

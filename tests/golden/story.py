@@ -48,6 +48,7 @@ from projections.events.vm import (
     VmStopped,
     VmSuspended,
 )
+from tests.golden.machine_story import machine_story
 
 DEVIN = "session/0198c0de-0000-7000-8000-000000000001"
 INSTAVM = "session/0198c0de-0000-7000-8000-000000000002"
@@ -71,6 +72,9 @@ WORDS = (
     "MsyjGLVDylIyqrY6IcdT6xHFmhbYFeetKni9TR7q/w=="
 )
 PASSWORD = "sealed:v1:j2uGsqYE8MTYT7lU/fo4gAp1nkIr17PXZbC8k1uLLNRuTo0="
+CODE = "sealed:v1:YoGhpkQI804sUf9u6gczFikbo60OBu3LJsiLi9OTPpcBYcis"
+OUT = "sealed:v1:3w1aDjk2KkQAmUJbyg40sHf7fM8CIjaTzF2ER0K6"
+ERR = "sealed:v1:D3VxNfD1KQmlWorSMJdIMfz4FPOQIzQlLOK+rAHVAtu8"
 VAULT_TEXTS: dict[str, dict[str, Any]] = {
     DEVIN: {
         "key": "e064f2cbed2e650882ed6220733135c6eebea52dcea922797d0f5f1ec7960924",
@@ -78,7 +82,13 @@ VAULT_TEXTS: dict[str, dict[str, Any]] = {
     },
     INSTAVM: {
         "key": "2efb1756730cb88fd476eb1174851725471f520dc93ff7f03a70f2f1b4e4aa44",
-        "texts": {URL: "postgres://example", EMPTY: ""},
+        "texts": {
+            URL: "postgres://example",
+            EMPTY: "",
+            CODE: "print(1)",
+            OUT: "1\n",
+            ERR: "slow\n",
+        },
     },
     NATIVE: {
         "key": "a9e539a87702e83235bc4b3bb5b30c1e7916e3ece5f2fc4b860631f179272eaa",
@@ -300,6 +310,7 @@ STORY: tuple[tuple[str, dict[str, Any], tuple[Fact, ...]], ...] = (
         (VmRequested(session="s", vcpu_count=1, memory_mb=128, lifetime_s=60), VmStarted()),
     ),
     (SECOND_VM, SERVICE, (VmLost(reason="runtime_lost", detail="the process is gone"),)),
+    *machine_story(INSTAVM, CI, SERVICE, (CODE, OUT, ERR)),
     (
         KEY,
         SERVICE,
