@@ -45,6 +45,22 @@ apt_browser() {
         say "there is no chromium: tests with a browser will be skipped"
 }
 
+# Virtual machines need QEMU, and makers of file systems for their image; where they are absent, all else works.
+apt_machines() {
+    local program packages=()
+    [[ ${SESSIOND_VM:-} != off && " $* " != *" --vm off "* && " $* " != *" --vm=off "* ]] || return 0
+    for program in qemu-system-x86_64=qemu-system-x86 mkfs.erofs=erofs-utils mke2fs=e2fsprogs; do
+        PATH=$PATH:/usr/sbin:/sbin type -P "${program%=*}" >/dev/null || packages+=("${program#*=}")
+    done
+    ((${#packages[@]})) || return 0
+    if [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
+        say "installing ${packages[*]} with apt-get, for virtual machines"
+        quietly apt-get update && DEBIAN_FRONTEND=noninteractive quietly apt-get install -y --no-install-recommends \
+            -o DPkg::Lock::Timeout=120 "${packages[@]}" && return
+    fi
+    say "there will be no virtual machines here; they need: apt-get install ${packages[*]}"
+}
+
 # A test environment is also a service environment; the other way round it is not.
 holds() {
     local held

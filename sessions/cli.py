@@ -1,4 +1,4 @@
-"""The command line: `sessiond serve`, `sessiond keys create|list|revoke`, `sessiond erase`."""
+"""The command line: `sessiond serve`, `keys create|list|revoke`, `erase`, `doctor`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 
 from projections.events.access import Scope
 from sessions import logging, serve, settings
+from sessions.doctor_command import Wish, run_doctor
 from sessions.erase_command import run_erase
 from sessions.folder_command import CommandError
 from sessions.keys_command import Operation, run_keys
@@ -32,6 +33,8 @@ def run(arguments: Sequence[str]) -> int:
         data = options.pop("data")
         chosen = settings.load({"data": data})
         logging.configure("warning", chosen.log_format)
+        if command == "doctor":
+            return asyncio.run(run_doctor(chosen, Wish(**options)))
         if command == "erase":
             answer = asyncio.run(run_erase(chosen, options["session"]))
         else:
@@ -63,7 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("id", help="the id of the key, as `list` shows it")
     erase = commands.add_parser("erase", help="destroy the secrets of a session, for good")
     erase.add_argument("session", help="the id of the session")
-    for each in (*operations.choices.values(), erase):
+    doctor = commands.add_parser("doctor", help="say what works on this host, and what does not")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.add_argument("--prepare", action="store_true", help="build what is missing or old")
+    doctor.add_argument("--packages", metavar="DIR", help="a folder of Debian packages to build of")
+    for each in (*operations.choices.values(), erase, doctor):
         each.add_argument("--data", help="the data folder")
     return parser
 

@@ -1,0 +1,1 @@
+"""What stands behind sessions: real machines, browsers and workers."""

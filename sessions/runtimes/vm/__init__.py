@@ -1,0 +1,1 @@
+"""Virtual machines: QEMU processes restored from templates, with our agent inside."""

@@ -1,0 +1,1 @@
+"""What runs inside a machine: standard library only, imported by nothing on the host."""
