@@ -1,26 +1,29 @@
 """InstaVM: a session is made with the key in its body, and read back (instavm.md)."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eventstore.commit import START, Append, Position
-from projections.events import CODEC
-from projections.events.vm import VmLost, VmReady, VmRequested, VmStarted, VmSuspended
-from sessions.web.appkeys import LOG, VAULT
+from sessions.web.appkeys import VAULT
+from tests.support.instavm import start_scripted
+from tests.support.scripted_machines import ScriptedMachines
 from tests.support.service import (
     ADMIN,
     SESSIONS,
+    Shared,
     ask,
     bearer,
+    client_of,
     create,
     move,
     new_key,
+    nothing_written,
     sealed_of,
-    start,
+    sharing,
 )
 
 CREATE = "/v1/sessions/session"
@@ -30,9 +33,15 @@ X_KEY = {"X-API-Key": ADMIN}
 Client = Any
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    with sharing(tmp_path_factory.mktemp("shared"), machines=ScriptedMachines()) as service:
+        yield service
+
+
 @pytest.fixture
-async def client(aiohttp_client: Any, tmp_path: Path) -> Client:
-    return await start(aiohttp_client, tmp_path)
+async def client(aiohttp_client: Any, shared: Shared) -> Client:
+    return await client_of(aiohttp_client, shared)
 
 
 @pytest.fixture
@@ -142,9 +151,9 @@ WRONG: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize(("name", "bad", "code"), WRONG)
 async def test_2_a_wrong_field_is_422(client: Client, name: str, bad: Any, code: str) -> None:
-    (error,) = await errors(client, json={"api_key": ADMIN, name: bad})
+    async with nothing_written(client):
+        (error,) = await errors(client, json={"api_key": ADMIN, name: bad})
     assert (error["loc"], error["type"]) == (["body", name], code)
-    assert (await ask(client, "GET", SESSIONS))["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -218,11 +227,21 @@ async def test_2_unknown_members_are_left_out(client: Client) -> None:
     assert "image_variant" not in spec
 
 
-async def test_2_with_env_the_session_waits_for_its_vm(client: Client) -> None:
+async def test_2_with_env_the_session_has_its_vm_at_once(
+    aiohttp_client: Any, tmp_path: Path
+) -> None:
+    runtime = ScriptedMachines()
+    runtime.script.then("boot", "hang")
+    client = await start_scripted(aiohttp_client, tmp_path, runtime)
     session_id = await made(client, env={"A": "1"})
-    assert (await native(client, session_id))["status"] == "queued"
-    assert (await native(client, await made(client, env={})))["status"] == "pending"
-    assert (await ask(client, "GET", f"{SESSIONS}/{session_id}/vms"))["items"] == []
+    await runtime.script.entered.wait()
+    assert (await native(client, session_id))["status"] == "starting"
+    (vm,) = (await ask(client, "GET", f"{SESSIONS}/{session_id}/vms"))["items"]
+    assert vm["status"] in ("requested", "starting")
+    assert runtime.made[0].env == {"A": "1"}
+    without = await made(client, env={})
+    assert (await native(client, without))["status"] == "pending"
+    assert (await ask(client, "GET", f"{SESSIONS}/{without}/vms"))["items"] == []
 
 
 @pytest.mark.parametrize("prefix", ["", "/instavm"])
@@ -257,55 +276,6 @@ async def test_4_session_info_shows_the_settings(keyless: Client, prefix: str) -
         "metadata": {"a": 1},
         "env_names": [],
     }
-
-
-async def vm_facts(client: Client, session_id: str, *facts: Any, vm: str = "vmid-1") -> None:
-    """Write what a runtime would write."""
-    previous = START
-    wanted = VmRequested(session=session_id, vcpu_count=2, memory_mb=512, lifetime_s=300)
-    for fact in (wanted, *facts):
-        wish = Append(
-            stream=f"vm/{vm}",
-            expected=previous,
-            commit_id=uuid.uuid4().bytes,
-            events=(CODEC.encode(fact),),
-            actor="runtime",
-            tenant="default",
-        )
-        previous = Position((await client.app[LOG].append(wish)).position)
-
-
-@pytest.mark.parametrize(
-    ("facts", "shown"),
-    [
-        ([], (False, False, "creating")),
-        ([VmStarted()], (False, False, "creating")),
-        ([VmStarted(), VmReady()], (True, True, "active")),
-        ([VmStarted(), VmReady(), VmSuspended()], (True, False, "suspended")),
-        ([VmStarted(), VmReady(), VmLost(reason="runtime_lost")], (True, False, "killed")),
-    ],
-)
-async def test_4_1_status_with_a_vm_is_what_its_facts_say(
-    client: Client, facts: list[Any], shown: Any
-) -> None:
-    session_id = await made(client)
-    await vm_facts(client, session_id, *facts)
-    status = await ask(client, "GET", f"/v1/sessions/status/{session_id}")
-    assert (status["vm_assigned"], status["vm_alive"], status["vm_status"]) == shown
-    assert status["vm_id"] == "vmid-1"
-    alive = shown[1]
-    assert (status["uptime_seconds"] is not None) == alive
-    expected = {"active": 300, "killed": 0}.get(shown[2])
-    assert status["expires_in_seconds"] == expected or expected == 300
-
-
-async def test_4_1_the_newest_vm_counts(client: Client) -> None:
-    session_id = await made(client)
-    await vm_facts(client, session_id, VmLost(reason="runtime_lost"))
-    await vm_facts(client, session_id, VmStarted(), VmReady(), vm="vmid-2")
-    status = await ask(client, "GET", f"/v1/sessions/status/{session_id}")
-    assert (status["vm_id"], status["vm_status"]) == ("vmid-2", "active")
-    assert 290 <= status["expires_in_seconds"] <= 300
 
 
 async def test_an_ended_session_shows_as_killed(client: Client) -> None:
@@ -370,13 +340,14 @@ async def test_devin_and_instavm_share_the_root(client: Client) -> None:
 
 
 async def test_a_restart_keeps_the_session(aiohttp_client: Any, tmp_path: Path) -> None:
-    client = await start(aiohttp_client, tmp_path)
+    client = await start_scripted(aiohttp_client, tmp_path, ScriptedMachines())
     session_id = await made(client, env={"A": "1"}, metadata={"a": 1}, vcpu_count=8)
     info = await ask(client, "GET", f"{CREATE}/{session_id}")
-    status = await ask(client, "GET", f"/v1/sessions/status/{session_id}")
+    without = await made(client)
+    status = await ask(client, "GET", f"/v1/sessions/status/{without}")
     sealed = (await sealed_of(client, session_id))["A"]
     await client.close()
-    again = await start(aiohttp_client, tmp_path)
+    again = await start_scripted(aiohttp_client, tmp_path, ScriptedMachines())
     assert await ask(again, "GET", f"{CREATE}/{session_id}") == info
-    assert await ask(again, "GET", f"/v1/sessions/status/{session_id}") == status
+    assert await ask(again, "GET", f"/v1/sessions/status/{without}") == status
     assert await again.app[VAULT].unseal(f"session/{session_id}", sealed) == "1"

@@ -8,12 +8,11 @@ import msgspec
 from aiohttp import web
 
 from projections.folds.session import PREFIX
-from projections.folds.vm import Vm
-from projections.views.lists import VmFilter, list_vms
 from sessions import ids
 from sessions.dialects.instavm import wire
+from sessions.dialects.instavm.lookups import newest_vm
 from sessions.dialects.reading import answer, session_of_kind
-from sessions.web.appkeys import CLOCK_US, FOLLOWER, LOG, SESSIONS, VAULT, VIEWS
+from sessions.web.appkeys import CLOCK_US, MACHINES, SESSIONS, VAULT
 from sessions.web.auth import authorised, caller_of
 from sessions.web.bodies import json_body
 
@@ -28,6 +27,8 @@ async def create(request: web.Request) -> web.Response:
     sealed = await request.app[VAULT].seal_many(PREFIX + session_id, body.env or {})
     command = wire.to_command(body, who.actor, sealed)
     state, _ = await request.app[SESSIONS].create(session_id, command, who)
+    if sealed:
+        request.app[MACHINES].begin_soon(state.id, who)
     return answer(wire.Created(session_id=state.id), state)
 
 
@@ -42,11 +43,5 @@ async def status(request: web.Request) -> web.Response:
     """Whether the session has a machine, and how that is (section 4.1)."""
     who = authorised(request, "sessions:read")
     state = await session_of_kind(request, request.match_info["id"], who, "vm")
-    vm = await _newest_vm(request, state.id)
+    vm = await newest_vm(request, state.id)
     return answer(wire.session_status(state, vm, request.app[CLOCK_US]()), state)
-
-
-async def _newest_vm(request: web.Request, session_id: str) -> Vm | None:
-    await request.app[FOLLOWER].reached(request.app[LOG].size)
-    found = await list_vms(request.app[VIEWS], VmFilter(session=session_id), before=None, limit=1)
-    return found[0] if found else None

@@ -8,20 +8,22 @@ from typing import Any, Final
 import msgspec
 
 from projections.folds.session import SECOND_US, Session
-from projections.folds.vm import Vm, VmStatus
+from projections.folds.vm import Vm, VmStatus, expiry
 from sessions.dialects import fastapi
 from sessions.dialects.fastapi import Field, Path, Wrong
 from sessions.dialects.instants import instant
 from sessions.domain import commands, policy
+from sessions.domain.machine_sizes import (
+    LIFETIME_S,
+    LIFETIME_S_MAX,
+    LIFETIME_S_MIN,
+    MEMORY_MB_MAX,
+    MEMORY_MB_MIN,
+    VCPU_COUNT,
+    VCPU_COUNTS,
+)
 from sessions.failure import Failure, FieldError, Reply
 
-LIFETIME_S: Final = 300
-LIFETIME_S_MIN: Final = 20
-LIFETIME_S_MAX: Final = policy.DAY_S
-MEMORY_MB_MIN: Final = 128
-MEMORY_MB_MAX: Final = 8192
-VCPU_COUNT: Final = 2
-VCPU_COUNTS: Final = (1, 2, 4, 6, 8)
 ENV_MAX: Final = 1000
 
 # Clients take nothing but `active` for a machine that lives (section 7).
@@ -130,7 +132,8 @@ def session_status(state: Session, vm: Vm | None, now_us: int) -> SessionStatus:
     alive = vm.status == "running"
     killed = VM_STATUS[vm.status] == "killed"
     uptime_s = max(0, now_us - (vm.started_at or vm.created_at)) // SECOND_US
-    left_s = max(0, vm.lifetime_s - uptime_s) if alive else None
+    ends_at = expiry(vm)
+    left_s = max(0, ends_at - now_us) // SECOND_US if alive and ends_at is not None else None
     return SessionStatus(
         session_id=state.id,
         exists=True,
@@ -146,20 +149,29 @@ def session_status(state: Session, vm: Vm | None, now_us: int) -> SessionStatus:
 
 
 def encode_failure(failure: Failure) -> Reply:
-    """A refusal in FastAPI's shape; what was deleted is unknown here (section 6)."""
+    """A refusal in FastAPI's shape; what was deleted is unknown here (section 6).
+
+    422 is for what is wrong with a request; what a machine does not take is 400.
+    """
     if failure.status == 410:
         failure = Failure(404, failure.code, failure.detail)
+    elif failure.code == "guest_refused":
+        failure = Failure(400, failure.code, failure.detail)
     return fastapi.encode_failure(failure)
 
 
-def _env_name(value: Any, path: Path, wrong: Wrong) -> Any:
+def env_name(value: Any, path: Path, wrong: Wrong) -> Any:
+    """The name of a variable."""
+    if not isinstance(value, str):
+        return fastapi.string(value, path, wrong)
     if not value or "=" in value or "\0" in value:
         message = "a name is not empty and holds neither = nor NUL"
         wrong.append(FieldError(path, message, "value_error"))
     return value
 
 
-def _env_value(value: Any, path: Path, wrong: Wrong) -> Any:
+def env_value(value: Any, path: Path, wrong: Wrong) -> Any:
+    """The value of a variable."""
     fastapi.string(value, path, wrong)
     if isinstance(value, str) and "\0" in value:
         wrong.append(FieldError(path, "a value holds no NUL", "value_error"))
@@ -176,12 +188,16 @@ def _without_zone(at_us: int) -> datetime:
     return instant(at_us).replace(tzinfo=None)
 
 
-_metadata: Final = fastapi.mapping_of(fastapi.anything, fastapi.anything, policy.METADATA_KEYS_MAX)
+METADATA: Final = fastapi.mapping_of(fastapi.anything, fastapi.anything, policy.METADATA_KEYS_MAX)
+ENV: Final = fastapi.mapping_of(env_value, env_name, ENV_MAX)
+LIFETIME: Final = fastapi.integer(LIFETIME_S_MIN, LIFETIME_S_MAX)
+MEMORY: Final = fastapi.integer(MEMORY_MB_MIN, MEMORY_MB_MAX)
+VCPUS: Final = fastapi.one_of(*VCPU_COUNTS)
 _CREATE: Final = (
     Field("api_key", fastapi.string, required=True, nullable=False),
-    Field("vm_lifetime_seconds", fastapi.integer(LIFETIME_S_MIN, LIFETIME_S_MAX)),
-    Field("memory_mb", fastapi.integer(MEMORY_MB_MIN, MEMORY_MB_MAX)),
-    Field("vcpu_count", fastapi.one_of(*VCPU_COUNTS)),
-    Field("metadata", _metadata),
-    Field("env", fastapi.mapping_of(_env_value, _env_name, ENV_MAX)),
+    Field("vm_lifetime_seconds", LIFETIME),
+    Field("memory_mb", MEMORY),
+    Field("vcpu_count", VCPUS),
+    Field("metadata", METADATA),
+    Field("env", ENV),
 )
