@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -20,6 +21,7 @@ from eventstore.sqlite.log import SqliteLog
 from eventstore.vault import Vault
 from projections.folds.access import Key
 from projections.folds.session import Session
+from projections.folds.vm import Vm
 from projections.follower import Follower
 from projections.history import History
 from projections.rebuilding import Rebuilding
@@ -32,6 +34,8 @@ from sessions.artifacts import Artifacts
 from sessions.catalog import Catalog
 from sessions.clocks import Clocks
 from sessions.devices import Devices
+from sessions.dialects.instavm.screens import Screens
+from sessions.dialects.instavm.terminal_socket import SHUTDOWN
 from sessions.dialects.wave.channels import Channels
 from sessions.dialects.wave.choosing import Choosing, timeouts_of
 from sessions.dialects.wave.files import test_file
@@ -40,11 +44,16 @@ from sessions.dialects.wave.wire_devices import described
 from sessions.erasure import Erasures
 from sessions.evidence import Evidence
 from sessions.heads import Heads
+from sessions.machine_book import MachineBook
+from sessions.machine_gate import Gate, budget_of
+from sessions.machines import MachineSessions
 from sessions.metrics import Metrics
 from sessions.observe.broadcast import Broadcast
 from sessions.observe.protocol import CLOSE_GOING_AWAY
 from sessions.past import Past
 from sessions.runs import Runs
+from sessions.runtimes.vm.choice import NoMachines, machines_of
+from sessions.runtimes.vm.port import Machines
 from sessions.service import Sessions
 from sessions.settings import Settings
 from sessions.surfaces import SURFACES
@@ -65,12 +74,14 @@ from sessions.web.appkeys import (
     FOLLOWER,
     HEADS,
     LOG,
+    MACHINES,
     METRICS,
     PAST,
     PORTS,
     REBUILDING,
     RESULTS,
     RUNS,
+    SCREENS,
     SESSIONS,
     SETTINGS,
     SNAPSHOTS,
@@ -84,6 +95,7 @@ from sessions.web.edge import Edge
 from sessions.web.ports import Ports
 
 PROGRESS_S = 2.0
+_NONE: Final = NoMachines("this is not the service")
 
 _log = structlog.get_logger()
 
@@ -93,7 +105,12 @@ def wall_clock_us() -> int:
     return time.time_ns() // 1000
 
 
-def make_app(settings: Settings, *, clock_us: Callable[[], int] = wall_clock_us) -> web.Application:
+def make_app(
+    settings: Settings,
+    *,
+    clock_us: Callable[[], int] = wall_clock_us,
+    machines: Callable[[Settings], Machines] = machines_of,
+) -> web.Application:
     """The service as an aiohttp application; it opens the data folder when it starts."""
     metrics = Metrics()
     app = web.Application(client_max_size=settings.body_bytes_max)
@@ -101,16 +118,19 @@ def make_app(settings: Settings, *, clock_us: Callable[[], int] = wall_clock_us)
     app[PORTS] = Ports(settings.port, settings.https_port)
     app[METRICS] = metrics
     app[CLOCK_US] = clock_us
+    app[SCREENS] = Screens()
     files = None if settings.wave_tests is None else test_file
     app.router.add_routes(Edge(SURFACES, metrics, files).routes())
 
     async def resources(app: web.Application) -> AsyncIterator[None]:
-        async with open_service(app, settings, clock_us):
+        async with open_service(app, settings, clock_us, machines):
             yield
 
     async def goodbye(app: web.Application) -> None:
         app[BROADCAST].end_all("shutdown", CLOSE_GOING_AWAY)
         app[CHANNELS].close()
+        app[SCREENS].close(SHUTDOWN)
+        await app[MACHINES].close()
 
     app.cleanup_ctx.append(resources)
     app.on_shutdown.append(goodbye)
@@ -119,9 +139,12 @@ def make_app(settings: Settings, *, clock_us: Callable[[], int] = wall_clock_us)
 
 @contextlib.asynccontextmanager
 async def open_service(
-    app: web.Application, settings: Settings, clock_us: Callable[[], int]
+    app: web.Application,
+    settings: Settings,
+    clock_us: Callable[[], int],
+    machines: Callable[[Settings], Machines] | None = None,
 ) -> AsyncIterator[None]:
-    """Everything behind the handlers, from the log up."""
+    """Everything behind the handlers, from the log up; without `machines` none is looked after."""
     async with contextlib.AsyncExitStack() as stack:
         app[TEST_SET] = await _test_set(settings)
         key, folder = settings.folder / KEY_FILE, HeadFolder(settings.heads_folder)
@@ -147,6 +170,8 @@ async def open_service(
         await _files(app, settings, clock_us)
         app[RUNS] = _runs(app, log)
         stack.push_async_callback(app[RUNS].close)
+        app[MACHINES] = _machines(app, settings, clock_us, machines)
+        stack.push_async_callback(app[MACHINES].close)
         timers = TestTimers(app[VIEWS], app[RUNS], clock_us)
         snapshotting = await _past(app, log, settings)
         stack.push_async_callback(app[SNAPSHOTS].close)
@@ -168,8 +193,31 @@ async def open_service(
         app[VITAL] = [log.task, *tasks]
         # A cache that fails leaves the past slower, and the service as it is.
         tasks.append(asyncio.create_task(snapshotting.run(), name="snapshots"))
+        if machines is not None:
+            await app[MACHINES].open()
         stack.push_async_callback(_cancel, tasks)
         yield
+
+
+def _machines(
+    app: web.Application,
+    settings: Settings,
+    clock_us: Callable[[], int],
+    make: Callable[[Settings], Machines] | None,
+) -> MachineSessions:
+    runtime = _NONE if make is None else make(settings)
+    book = MachineBook(app[LOG], app[FOLLOWER], app[VIEWS], app[SESSIONS])
+    gate = Gate(budget_of(settings))
+    machines = MachineSessions(book, app[VAULT], runtime, gate, clock_us)
+    waiters = app[SESSIONS].waiters
+
+    def notify(state: Session) -> None:
+        waiters.notify(state)
+        machines.notice(state)
+
+    app[FOLLOWER].states.on_change[Session] = notify
+    app[FOLLOWER].states.on_change[Vm] = machines.notice_vm
+    return machines
 
 
 def _runs(app: web.Application, log: SqliteLog) -> Runs:

@@ -9,6 +9,7 @@ import msgspec
 from eventstore import errors as store
 from projections.history import TooFar
 from sessions.domain import rejections as domain
+from sessions.runtimes.vm import port
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -60,6 +61,8 @@ _STATUS: Final[dict[type[domain.Rejection], int]] = {
     domain.RevisionMismatch: 412,
     domain.IdempotencyKeyReused: 422,
     domain.Forbidden: 403,
+    domain.LimitReached: 429,
+    domain.NoMachine: 409,
 }
 
 
@@ -71,8 +74,16 @@ def failure_of(error: Exception) -> Failure | None:
         case domain.InvalidValue():
             field = FieldError(("body", error.field), error.message)
             return Failure(422, error.code, error.detail, fields=(field,))
+        case domain.LimitReached():
+            return Failure(429, error.code, error.detail, headers=RETRY_AFTER)
         case domain.Rejection():
             return Failure(_STATUS[type(error)], error.code, error.detail)
+        case port.RuntimeUnavailable():
+            return Failure(503, "runtime_unavailable", str(error))
+        case port.GuestRefused():
+            return Failure(422, "guest_refused", str(error))
+        case port.MachineError():
+            return Failure(503, "runtime_failed", str(error), headers=RETRY_AFTER)
         case store.SubjectErased():
             return Failure(410, domain.Deleted.code, "The session was erased.")
         case store.Conflict():

@@ -23,9 +23,10 @@ from eventstore.errors import EventStoreError
 from sessions.app import make_app
 from sessions.caller import SERVICE
 from sessions.control import SOCKET_NAME, socket_path
+from sessions.loop_turns import LoopTurns, TimedSelector
 from sessions.settings import Settings
 from sessions.testset.listing import TestSetError
-from sessions.web.appkeys import ACCESS, PORTS, VITAL
+from sessions.web.appkeys import ACCESS, METRICS, PORTS, VITAL
 from sessions.web.ports import Ports
 
 EXIT_REFUSED: Final = 1
@@ -36,10 +37,12 @@ GC_THRESHOLDS: Final = (50_000, 50, 100)
 _log = structlog.get_logger()
 
 
-async def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; the exit code."""
+async def serve(settings: Settings, turns: LoopTurns | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code. `turns` are those of the loop, if measured."""
     print(f"settings: {json.dumps(settings.redacted())}", flush=True)
     app = make_app(settings)
+    if turns is not None:
+        app[METRICS].registry.register(turns)
     # aiohttp waits this long twice: for handlers to end, and for those it then cuts off.
     drain_s = settings.drain_s / 2
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=drain_s)
@@ -144,13 +147,18 @@ async def _first_key(app: web.Application) -> None:
 
 def run(settings: Settings) -> int:
     """Run `serve` on the loop that the settings ask for."""
+    turns = None if settings.uvloop else LoopTurns()
     try:
-        factory = _uvloop() if settings.uvloop else None
+        factory = _uvloop() if turns is None else _timed(turns)
         settings.folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ImportError) as error:
         return _refuse(error)
     with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(serve(settings))
+        return runner.run(serve(settings, turns))
+
+
+def _timed(turns: LoopTurns) -> Callable[[], asyncio.AbstractEventLoop]:
+    return lambda: asyncio.SelectorEventLoop(TimedSelector(turns))
 
 
 def _uvloop() -> Callable[[], asyncio.AbstractEventLoop]:

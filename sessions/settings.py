@@ -50,6 +50,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     observers_max: int = 20_000
     heartbeat_s: float = 20.0
     wait_s_max: float = 60.0
+    vm: str = "auto"
+    vm_cache: str | None = None
+    vm_warm: int = 0
+    vm_memory_mb: int | None = None
+    vm_count: int | None = None
+    vm_queue: int = 256
     drain_s: float = 1.0
     log_level: str = "info"
     log_format: str = "auto"
@@ -69,6 +75,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _in_range("wave_poll_s", self.wave_poll_s, 0, 3600)
         _in_range("wait_s_max", self.wait_s_max, 0, 3600)
         _in_range("drain_s", self.drain_s, 0, 60)
+        _one_of("vm", self.vm, "auto", "off")
+        _in_range("vm_warm", self.vm_warm, 0, 64)
+        _in_range("vm_memory_mb", self.vm_memory_mb or 0, 0, 1 << 30)
+        _in_range("vm_count", self.vm_count or 0, 0, 4096)
+        _in_range("vm_queue", self.vm_queue, 0, 1 << 20)
         _one_of("log_level", self.log_level, "debug", "info", "warning", "error")
         _one_of("log_format", self.log_format, "auto", "json", "console")
 

@@ -11,7 +11,12 @@ from tests.support.tampering import Copy, make_log
 # Random on purpose: each run looks somewhere else, and a failure prints the blob that replays it.
 # No deadline: a slow disk or a busy machine is not a wrong answer.
 settings.register_profile("default", derandomize=False, print_blob=True, deadline=None)
-settings.load_profile("default")
+settings.register_profile("quick", settings.get_profile("default"), max_examples=40)
+
+
+def pytest_configure(config):
+    """The fast part looks at fewer examples of each law than the whole run."""
+    settings.load_profile("quick" if config.option.markexpr == "not slow" else "default")
 
 
 def _only_crashes(_, __, event):

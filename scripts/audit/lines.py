@@ -9,7 +9,8 @@ import msgspec
 
 from eventstore.commit import Commit, Event, Position
 from projections.folds import session, vm
-from projections.story import NOTHING, Known, Told, tell
+from projections.story import NOTHING, Told, tell
+from projections.telling import Known
 from projections.wording import duration, open_only, plain, time_text
 from sessions.caller import DEFAULT_TENANT
 

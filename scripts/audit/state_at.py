@@ -31,7 +31,8 @@ from scripts.audit import command
 from scripts.audit.command import CannotRun
 from scripts.audit.past_log import ArchiveLog
 from scripts.audit.streams import named_stream
-from sessions.dialects.native.wire import session_view, vm_view
+from sessions.dialects.native.wire import session_view
+from sessions.dialects.native.wire_vms import vm_view
 
 PROGRESS_EVERY = 1_000
 VALUE_CHARS_MAX = 400

@@ -17,13 +17,14 @@ from scripts.bench import (
     audits,
     exports,
     fanout,
+    machines,
     pasts,
     rebuilds,
     replays,
     requests,
     waves,
 )
-from scripts.bench.report import Options, Result, environment, human_lines, moment
+from scripts.bench.report import CannotRun, Options, Result, environment, human_lines, moment
 
 Bench = Callable[[Options], Result]
 BENCHES: Final[dict[str, Bench]] = {
@@ -39,6 +40,7 @@ BENCHES: Final[dict[str, Bench]] = {
     "start": rebuilds.start,
     "asof": pasts.asof,
     "wave": waves.wave,
+    "vm": machines.vm,
 }
 SECONDS_MAX: Final = 1200
 
@@ -70,7 +72,11 @@ def _run(names: Sequence[str], given: argparse.Namespace, options: Options) -> i
 
 def _one(name: str, options: Options, *, quiet: bool) -> None:
     before = moment(options.folder)
-    result = BENCHES[name](options)
+    try:
+        result = BENCHES[name](options)
+    except CannotRun as why:
+        print(f"{name}: not run: {why}", file=sys.stderr)
+        return
     record = {
         **msgspec.to_builtins(result),
         **environment(options, before, moment(options.folder)),

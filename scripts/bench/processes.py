@@ -185,6 +185,17 @@ class Conversation:
         if said != line:
             raise RuntimeError(f"the load generator said {said!r}, not {line!r}")
 
+    def ask(self, line: str) -> bytes:
+        """The line that the child says to that one."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{line}\n".encode())
+        self._process.stdin.flush()
+        said = self._process.stdout.readline()
+        if not said:
+            raise RuntimeError("the child ended without an answer")
+        return said
+
     def answer(self, line: str = "", given: bytes = b"") -> bytes:
         """Everything that the child writes after `line` or `given`, to its end."""
         out, _ = self._process.communicate(given or f"{line}\n".encode(), timeout=START_S_MAX)
@@ -194,7 +205,7 @@ class Conversation:
 
 
 @contextmanager
-def conversation(module: str, *arguments: str) -> Iterator[Conversation]:
+def conversation(module: str, *arguments: str, pinned: bool = True) -> Iterator[Conversation]:
     """`python -m module arguments` on the core of the load, ended with the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
@@ -204,7 +215,8 @@ def conversation(module: str, *arguments: str) -> Iterator[Conversation]:
         stdout=subprocess.PIPE,
     )
     try:
-        os.sched_setaffinity(process.pid, cores()[1])
+        if pinned:
+            os.sched_setaffinity(process.pid, cores()[1])
         yield Conversation(process)
     finally:
         if process.poll() is None:

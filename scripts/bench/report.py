@@ -21,6 +21,10 @@ PACKAGES: Final = ("aiohttp", "aiosqlite", "msgspec", "structlog", "uvloop")
 FSYNCS: Final = 200
 
 
+class CannotRun(Exception):
+    """What the bench measures cannot be had here; the text says what is missing."""
+
+
 class Options(msgspec.Struct, frozen=True):
     """How to run a bench; `folder` may hold logs that an earlier bench of the same run made."""
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from projections.events.status import Kind
 from projections.folds.session import Session
+from projections.folds.vm import Vm
 from sessions.caller import Caller
 from sessions.domain.rejections import NotFound
 from sessions.web.appkeys import SESSIONS
@@ -26,8 +27,8 @@ async def session_of_kind(
     return state
 
 
-def answer(body: Any, state: Session) -> web.Response:
-    """200 with `body` as JSON, and the revision of the session it tells of."""
+def answer(body: Any, state: Session | Vm) -> web.Response:
+    """200 with `body` as JSON, and the revision of the session or machine it tells of."""
     return web.Response(
         body=msgspec.json.encode(body),
         content_type="application/json",

@@ -19,11 +19,13 @@ from sessions.access import Access
 from sessions.artifacts import Artifacts
 from sessions.catalog import Catalog
 from sessions.devices import Devices
+from sessions.dialects.instavm.screens import Screens
 from sessions.dialects.wave.channels import Channels
 from sessions.dialects.wave.run_results import RunResults
 from sessions.erasure import Erasures
 from sessions.evidence import Evidence
 from sessions.heads import Heads
+from sessions.machines import MachineSessions
 from sessions.metrics import Metrics
 from sessions.observe.broadcast import Broadcast
 from sessions.past import Past
@@ -52,6 +54,8 @@ TEST_SET: Final = web.AppKey("test_set", TestSet)
 ERASURES: Final = web.AppKey("erasures", Erasures)
 PAST: Final = web.AppKey("past", Past)
 SNAPSHOTS: Final = web.AppKey("snapshots", Snapshots)
+MACHINES: Final = web.AppKey("machines", MachineSessions)
+SCREENS: Final = web.AppKey("screens", Screens)
 RUNS: Final = web.AppKey("runs", Runs)
 RESULTS: Final = web.AppKey("results", RunResults)
 CHANNELS: Final = web.AppKey("channels", Channels)

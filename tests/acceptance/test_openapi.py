@@ -19,6 +19,7 @@ from tests.support.file_operations import (  # noqa: F401 - found by the names o
     sessions_artifacts_get,
     sessions_evidence,
 )
+from tests.support.scripted_machines import ScriptedMachines
 from tests.support.service import ADMIN, API, SESSIONS, create, move, new_key, raw, start
 
 KEYS = f"{API}/keys"
@@ -28,7 +29,9 @@ REBUILD = f"{API}/views/rebuild"
 
 @pytest.fixture
 async def api(aiohttp_client, tmp_path):
-    return Checked(await start(aiohttp_client, tmp_path, heartbeat_s=0.05))
+    runtime = ScriptedMachines()
+    client = await start(aiohttp_client, tmp_path, heartbeat_s=0.05, machines=runtime)
+    return Checked(client, runtime)
 
 
 def at(session, more=""):

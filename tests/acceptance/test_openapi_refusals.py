@@ -8,6 +8,7 @@ from eventstore.errors import Conflict, LogBusy, StorageError, StorageFull
 from sessions.dialects.native.routes import DOCUMENT
 from sessions.web.appkeys import LOG
 from tests.support.contract import Checked, Contract
+from tests.support.scripted_machines import ScriptedMachines
 from tests.support.service import bearer, client_of, create, new_key, sharing, start
 
 OPERATIONS = Contract(msgspec.json.decode(DOCUMENT)).operations
@@ -28,6 +29,7 @@ BODIES: dict[str, dict[str, object]] = {
     "sessions.transition": {"to": "running"},
     "sessions.extend": {"max_duration_s": 50},
     "sessions.messages.add": {"content": "x"},
+    "sessions.executions.add": {"code": "x"},
     "keys.issue": {"name": "x"},
 }
 WRITES = [*BODIES, "sessions.artifacts.add", "sessions.delete", "keys.revoke"]
@@ -37,6 +39,7 @@ TEXTS = {
     "sessions.patch": "title",
     "sessions.transition": "detail",
     "sessions.messages.add": "content",
+    "sessions.executions.add": "code",
     "keys.issue": "name",
 }
 BODY_MAX = 2048
@@ -44,7 +47,8 @@ BODY_MAX = 2048
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    with sharing(tmp_path_factory.mktemp("shared"), body_bytes_max=BODY_MAX) as service:
+    folder, machines = tmp_path_factory.mktemp("shared"), ScriptedMachines()
+    with sharing(folder, body_bytes_max=BODY_MAX, machines=machines) as service:
         yield service
 
 
@@ -55,7 +59,8 @@ async def api(aiohttp_client, shared):
 
 def path_of(name):
     method, path, operation = OPERATIONS[name]
-    return method, path.replace("{id}", "none").replace("{sha256}", "0" * 64), operation
+    path = path.replace("{id}", "none").replace("{sha256}", "0" * 64)
+    return method, path.replace("{execution}", "none"), operation
 
 
 @pytest.mark.parametrize("name", KEYED)
@@ -102,7 +107,8 @@ async def test_one_observer_too_many_is_refused(aiohttp_client, tmp_path, path):
 @pytest.mark.parametrize("name", WRITES)
 async def test_a_log_that_refuses_is_a_documented_answer(api, name, monkeypatch):
     method, path, operation = path_of(name)
-    made = await (new_key if "keys" in name else create)(api.client)
+    kind = ("vm",) if "executions" in name else ()
+    made = await (new_key if "keys" in name else create)(api.client, *kind)
     path = path.replace("none", made["id"])
     refusals = [
         (StorageFull(), 507, "storage_full"),

@@ -33,7 +33,7 @@ async def make(folder):
     log = await SqliteLog.open(folder, clock_us=Clock())
     views = await Views.open(folder, log.epoch)
     try:
-        commits = await grown(log, 21, COMMITS, STREAMS)
+        commits = await grown(log, 24, COMMITS, STREAMS)
         await Follower(log, views).catch_up()
     finally:
         await views.close()

@@ -15,7 +15,8 @@ from projections.snapshots import Snapshots
 from projections.snapshotting import Snapshotting
 from projections.views.store import Views
 from scripts.audit import diff, state_at
-from sessions.dialects.native.wire import session_view, vm_view
+from sessions.dialects.native.wire import session_view
+from sessions.dialects.native.wire_vms import vm_view
 from tests.support.logs import Clock
 from tests.support.pasts import folded, grown
 from tests.support.scripts import run_script

@@ -62,6 +62,7 @@ async def test_the_last_line_at_start_is_the_ready_line_with_the_real_port(tmp_p
         assert service.stdout.splitlines()[-1] == last
 
 
+@pytest.mark.slow(reason="starts the service twice")
 async def test_two_services_with_port_0_take_two_ports(tmp_path):
     async with serving(tmp_path / "a") as one, serving(tmp_path / "b") as other:
         assert one.port != other.port
@@ -93,6 +94,7 @@ async def test_the_admin_key_is_neither_printed_nor_stored(tmp_path):
         assert ADMIN_KEY.encode() not in path.read_bytes()
 
 
+@pytest.mark.slow(reason="starts the service three times")
 async def test_a_second_process_on_the_folder_is_refused_and_the_first_goes_on(tmp_path):
     async with serving(tmp_path) as service:
         code, words = await refused(tmp_path)
@@ -117,6 +119,7 @@ async def run_keys(folder):
     return msgspec.json.decode(out)
 
 
+@pytest.mark.slow(reason="starts the service three times")
 async def test_a_port_in_use_is_refused_and_the_folder_is_free_again(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -169,6 +172,7 @@ async def test_a_file_that_cannot_be_written_is_refused(tmp_path, name):
         assert (await create(client))["position"] == 2
 
 
+@pytest.mark.slow(reason="starts the service twice")
 async def test_views_that_cannot_be_written_are_made_anew(tmp_path):
     async with serving(tmp_path) as service:
         async with service.client() as client:

@@ -6,6 +6,11 @@ import asyncio
 from typing import Any
 
 from tests.support.contract import Checked
+from tests.support.machine_operations import (  # noqa: F401 - found by the names
+    sessions_executions,
+    sessions_executions_add,
+    sessions_executions_get,
+)
 from tests.support.service import API, ask, create, move
 
 VERIFY = f"{API}/log/verify"

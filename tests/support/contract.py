@@ -142,8 +142,9 @@ def rebased(schema: Any) -> Any:
 class Checked:
     """A client all of whose answers are checked."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, runtime: Any = None) -> None:
         self.client = client
+        self.runtime = runtime
         self.contract = Contract(msgspec.json.decode(DOCUMENT))
 
     async def ask(

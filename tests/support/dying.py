@@ -1,8 +1,9 @@
 """The service as it is, but that it kills itself at a named step: kill -9, from inside.
 
 python -m tests.support.dying serve ... reads from the environment
-    DIE_AT      the name of a step in STEPS, ERASING or BACKING_UP; unset: do not die
+    DIE_AT      the name of a step in STEPS, ERASING, BACKING_UP or MACHINES; unset: do not die
     DIE_COUNT   at which time of the step (default 1)
+    DIE_WHILE   only times when this file is there count (default: all)
     CONSTANTS   JSON: {"module:NAME": value} of constants of modules to be set first
 and says `died at NAME` on stderr as its last words. With the name of a module that has a `main`
 instead of a command of the service, that runs with the arguments after it.
@@ -88,6 +89,47 @@ ERASING: Final[dict[str, Step]] = {
     "erase: finished, not answered": Step(VAULT, "Vault.finish", "after"),
 }
 
+BOOK: Final = "sessions.machine_book"
+COURSE: Final = "sessions.machine_course"
+COPIES: Final = "sessions.machine_copies"
+EXECUTIONS: Final = "sessions.executions"
+KEPT: Final = "sessions.runtimes.vm.kept"
+ENGINE: Final = "sessions.runtimes.vm.engine"
+MACHINE: Final = "sessions.runtimes.vm.machine"
+MACHINES: Final[dict[str, Step]] = {
+    "spawn: about to be requested": Step(BOOK, "MachineBook.request_vm", "before"),
+    "spawn: requested": Step(BOOK, "MachineBook.request_vm", "after"),
+    "spawn: a process, not confined": Step(
+        "sessions.runtimes.vm.process", "Process.__init__", "after"
+    ),
+    "spawn: runs, not awake": Step(ENGINE, "Engine.run", "after"),
+    "spawn: awake, not told": Step(MACHINE, "QemuMachine.wake", "after"),
+    "spawn: answers, session runs": Step(COURSE, "Courses._up", "after"),
+    "exec: about to be told": Step(EXECUTIONS, "Executions._started", "before"),
+    "exec: told, not begun": Step(EXECUTIONS, "Executions._started", "after"),
+    "exec: under way": Step("sessions.runtimes.vm.printing", "Printing.heard", "after"),
+    "exec: ended, not told": Step(EXECUTIONS, "Executions._tell_end", "before"),
+    "exec: told": Step(EXECUTIONS, "Executions._tell_end", "after"),
+    "suspend: at rest": Step("sessions.runtimes.vm.channel", "Channel.quiesce", "after"),
+    "suspend: memory saved": Step(ENGINE, "Engine.save", "after"),
+    "suspend: whole, without its name": Step(KEPT, "stored_bytes", "before"),
+    "suspend: kept, still there": Step(KEPT, "Keeping.finish", "after"),
+    "suspend: gone, not told": Step(MACHINE, "QemuMachine.suspend", "after"),
+    "suspend: told, session does not know": Step(COURSE, "Courses._tell_session", "before"),
+    "resume: read from the disk": Step(KEPT, "KeptMachines.open", "after"),
+    "resume: awake, not told": Step(MACHINE, "QemuMachine.wake", "after"),
+    "resume: told, still kept": Step(KEPT, "KeptMachines.forget", "before"),
+    "snapshot: requested": Step(BOOK, "MachineBook.request_snapshot", "after"),
+    "snapshot: kept, not told": Step(COPIES, "Copies._keep", "after"),
+    "snapshot: ready, not answered": Step(COPIES, "Copies._until_told", "after"),
+    "snapshot: deleted, still kept": Step(KEPT, "KeptMachines.forget", "before"),
+    "clone: kept, no session": Step(COPIES, "Copies._session_like", "before"),
+    "clone: a session, no machine": Step(COPIES, "Copies._session_like", "after"),
+    "clone: its source still kept": Step(COURSE, "Courses._forget", "before"),
+    "stop: gone, not told": Step(COURSE, "Courses._until_told", "before"),
+    "stop: told, not answered": Step(COURSE, "Courses._until_told", "after"),
+}
+
 
 def last_words(step: str) -> str:
     """What a process that died at `step` has said."""
@@ -97,8 +139,11 @@ def last_words(step: str) -> str:
 def _deadly(step: str, count: int) -> Callable[[], None]:
     """A call that returns `count - 1` times."""
     calls = itertools.count(1)
+    armed = os.environ.get("DIE_WHILE")
 
     def call() -> None:
+        if armed is not None and not os.path.exists(armed):  # noqa: PTH110 - Path may be the step
+            return
         if next(calls) == count:
             os.write(2, last_words(step).encode())
             os.kill(os.getpid(), signal.SIGKILL)
@@ -151,7 +196,7 @@ def _within(original: Callable[..., Any], die: Callable[[], None]) -> Callable[.
 
 def arm(name: str, count: int) -> None:
     """Make this process die when it comes to the step for the `count`-th time."""
-    step = {**STEPS, **ERASING, **BACKING_UP}[name]
+    step = {**STEPS, **ERASING, **BACKING_UP, **MACHINES}[name]
     owner, attribute = _found(step.module, step.place)
     original = getattr(owner, attribute)
     die = _deadly(name, count)

@@ -26,12 +26,13 @@ def _marker() -> str:
 async def marked(client: Any) -> Marked:
     """Make the sessions, in three dialects, each with a sensitive message; an artifact in one."""
     markers = [_marker() for _ in range(9)]
-    native = await create(client, "vm", secrets={"A": markers[0], "B": f'{markers[1]} "\n'})
-    env = {"api_key": _key_of(client), "env": {"C": markers[2]}}
-    instavm = (await ask(client, "POST", "/instavm/v1/sessions/session", json=env))["session_id"]
+    texts = {"A": markers[0], "B": f'{markers[1]} "\n', "C": markers[2]}
+    native = await create(client, "vm", secrets=texts)
+    body = {"api_key": _key_of(client)}  # with an environment it would begin, or fail, at once
+    instavm = (await ask(client, "POST", "/instavm/v1/sessions/session", json=body))["session_id"]
     listed = [{"key": "D", "value": markers[3]}, {"key": "E", "value": markers[4]}]
-    body = {"prompt": "x", "session_secrets": listed}
-    devin = (await ask(client, "POST", "/devin/v1/sessions", json=body))["session_id"]
+    prompt = {"prompt": "x", "session_secrets": listed}
+    devin = (await ask(client, "POST", "/devin/v1/sessions", json=prompt))["session_id"]
     hexed = devin.removeprefix("devin-")
     parts = (hexed[:8], hexed[8:12], hexed[12:16], hexed[16:20], hexed[20:])
     ids = [native["id"], instavm, "-".join(parts)]

@@ -26,6 +26,7 @@ json_values = st.recursive(
 json_objects = st.dictionaries(st.text(max_size=4), json_values, max_size=3)
 
 _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    bool: st.booleans(),
     str: st.text(max_size=20),
     int: st.integers(),
     float: st.floats(allow_nan=False, allow_infinity=False),

@@ -28,6 +28,7 @@ from projections.events.session import (
 from projections.events.status import KINDS, STATUSES
 from projections.events.test_run import ChannelPosted
 from projections.events.vm import VmLost, VmReady, VmRequested, VmStarted
+from projections.events.vm_snapshot import SnapshotDeleted, SnapshotReady, SnapshotRequested
 from projections.snapshots import Snapshots
 from projections.subjects import fold, subject_of
 from tests.support.logs import AnyLog, commit_id
@@ -68,8 +69,16 @@ def hash_of(stream: str) -> int:
     return sum(stream.encode())
 
 
+KINDS_OF_STREAMS = (
+    *("session", "session", "session", "session", "session", "session", "vm", "vm"),
+    *("key", "catalog", "device", "snapshot", "unknown"),
+)
+
+
 def _first(source: random.Random, number: int, names: list[str]) -> tuple[str, Fact]:
-    kind = source.choice(["session"] * 6 + ["vm"] * 2 + ["key", "catalog", "device", "unknown"])
+    kind = source.choice(
+        ["session"] * 6 + ["vm"] * 2 + ["key", "catalog", "device", "snapshot", "unknown"]
+    )
     stream = f"{kind}/{number}"
     match kind:
         case "vm":
@@ -80,6 +89,8 @@ def _first(source: random.Random, number: int, names: list[str]) -> tuple[str, F
             return stream, KeyIssued(name="k", digest="d", prefix="p", tenant="lab", scopes=())
         case "catalog":
             return stream, CatalogEntered(type="test", data={"number": number})
+        case "snapshot":
+            return stream, SnapshotRequested(session="s", vm="vm-1", vcpu_count=1, memory_mb=128)
         case "device":
             return stream, DeviceRegistered(user_agent="a", name="Other 0")
         case _:
@@ -111,6 +122,8 @@ def _later(source: random.Random, stream: str) -> Fact:
         return source.choice(
             (VmStarted(acceleration="kvm"), VmReady(boot_ms=1), VmLost(reason="runtime_lost"))
         )
+    if stream.startswith("snapshot/"):
+        return source.choice((SnapshotReady(size=7), SnapshotDeleted()))
     if stream.startswith("key/"):
         return KeyRevoked()
     if stream.startswith("device/"):

@@ -32,6 +32,7 @@ class Reader:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
+        self.patience_s = 60.0
         self._service: subprocess.Popen[bytes] | None = None
         self._environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
         (folder / "scripts").symlink_to(ROOT / "scripts")
@@ -66,7 +67,7 @@ class Reader:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=self.patience_s,
             check=False,
         )
         assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}"

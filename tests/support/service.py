@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sessions.app import make_app, wall_clock_us
+from sessions.runtimes.vm.choice import machines_of
+from sessions.runtimes.vm.port import Machines
 from sessions.settings import Settings
 
 ADMIN = "admin-of-the-tests"
@@ -32,11 +35,24 @@ async def start(
     tmp_path: Any,
     *,
     clock_us: Callable[[], int] = wall_clock_us,
+    machines: Machines | None = None,
     **settings: Any,
 ) -> Any:
-    """A client, an admin's, of a service in `tmp_path`; close it before another one starts."""
-    chosen = Settings(data=str(tmp_path / "data"), admin_key=ADMIN, **settings)
-    return await aiohttp_client(make_app(chosen, clock_us=clock_us), headers=bearer(ADMIN))
+    """A client, an admin's, of a service in `tmp_path`; close it before another one starts.
+
+    Its machines are `machines`; without any it can make none, whatever the host has.
+    """
+    app = _service(tmp_path, machines, clock_us, settings)
+    return await aiohttp_client(app, headers=bearer(ADMIN))
+
+
+def _service(
+    folder: Path, machines: Machines | None, clock_us: Callable[[], int], settings: dict[str, Any]
+) -> web.Application:
+    given = {"vm": "off", **settings}
+    chosen = Settings(data=str(folder / "data"), admin_key=ADMIN, **given)
+    runtime = machines_of(chosen) if machines is None else machines
+    return make_app(chosen, clock_us=clock_us, machines=lambda _: runtime)
 
 
 class Shared(TestServer):
@@ -51,9 +67,9 @@ class Shared(TestServer):
 
 
 @contextlib.contextmanager
-def sharing(folder: Path, **settings: Any) -> Iterator[Shared]:
+def sharing(folder: Path, *, machines: Machines | None = None, **settings: Any) -> Iterator[Shared]:
     """A service in `folder` for `client_of`, so that not every test has to start one."""
-    server = Shared(make_app(Settings(data=str(folder / "data"), admin_key=ADMIN, **settings)))
+    server = Shared(_service(folder, machines, wall_clock_us, settings))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -21,6 +21,8 @@ PURE = [
     "projections/evidence.py",
     "projections/folds/**/*.py",
     "projections/story.py",
+    "projections/machine_story.py",
+    "projections/telling.py",
     "projections/wording.py",
     "sessions/domain/**/*.py",
     "sessions/dialects/*/wire.py",
@@ -33,6 +35,9 @@ PURE = [
     "sessions/dialects/*/wire_results.py",
     "sessions/dialects/*/wire_tests.py",
     "sessions/dialects/*/wire_imports.py",
+    "sessions/dialects/instavm/multipart.py",
+    "sessions/dialects/instavm/queries.py",
+    "sessions/dialects/instavm/wire_*.py",
     "sessions/dialects/wave/archives.py",
     "sessions/dialects/wave/report_page.py",
     "sessions/dialects/wave/viewer.py",
@@ -41,6 +46,11 @@ PURE = [
     "sessions/testset/scripts.py",
     "sessions/dialects/wave/wire_catalog.py",
     "sessions/observe/protocol.py",
+    "sessions/runtimes/vm/frames.py",
+    "sessions/runtimes/vm/printing.py",
+    "sessions/runtimes/vm/argv.py",
+    "sessions/runtimes/vm/cpio.py",
+    "sessions/runtimes/vm/endings.py",
 ]
 WORLD = ["aiohttp", "aiosqlite", "asyncio", "os", "pathlib", "sqlite3", "structlog"]
 CLOCK_AND_CHANCE = ["random", "secrets", "time", "uuid"]

@@ -15,7 +15,7 @@ from sessions.domain.rejections import Rejection
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-OTHER_DIALECTS = re.compile(r"sessions/dialects/(?!native/)")
+OTHER_DIALECTS = re.compile(r"sessions/(dialects/(?!native/)|runtimes/)")
 
 
 def native_modules():

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from projections.rebuilding import Rebuild
-from sessions.dialects.native import files, log, parameters, problems, wire
+from sessions.dialects.native import (
+    files,
+    log,
+    parameters,
+    problems,
+    wire,
+    wire_vms,
+)
 from sessions.dialects.native.explanations import WhyView
 from sessions.dialects.native.operation import (
     CACHE_CONTROL,
@@ -191,7 +198,7 @@ SESSIONS_VMS: Final = Operation(
     tag="machines",
     scope="sessions:read",
     parameters=(parameters.SESSION_ID, *parameters.CURSOR_PAGE, parameters.SEEN),
-    answers=(json_of(wire.VmList, "A page of machines.", SESSION_POSITION),),
+    answers=(json_of(wire_vms.VmList, "A page of machines.", SESSION_POSITION),),
     problems=(*problems.PAGED, "not_found", "session_deleted"),
 )
 
@@ -255,7 +262,7 @@ VMS_LIST: Final = Operation(
         parameters.AS_OF,
         parameters.SEEN,
     ),
-    answers=(json_of(wire.VmList, "A page of machines.", SESSION_POSITION),),
+    answers=(json_of(wire_vms.VmList, "A page of machines.", SESSION_POSITION),),
     problems=(*problems.PAGED, "bad_time"),
 )
 
@@ -263,7 +270,7 @@ VMS_GET: Final = Operation(
     tag="machines",
     scope="sessions:read",
     parameters=(parameters.VM_ID, parameters.AS_OF, parameters.SEEN),
-    answers=(json_of(wire.VmView, "The machine.", *_REVISION),),
+    answers=(json_of(wire_vms.VmView, "The machine.", *_REVISION),),
     problems=(*problems.HISTORY, "bad_time"),
 )
 

@@ -45,6 +45,9 @@ def _id(what: Literal["session", "machine", "key"]) -> Parameter:
 
 
 SESSION_ID: Final = _id("session")
+EXECUTION_ID: Final = Parameter(
+    name="execution", place="path", schema=_TEXT, text="The id of the execution."
+)
 VM_ID: Final = _id("machine")
 KEY_ID: Final = _id("key")
 

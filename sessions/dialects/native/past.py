@@ -9,7 +9,7 @@ from aiohttp import web
 
 from eventstore.commit import START, Position
 from sessions.caller import Caller
-from sessions.dialects.native import queries, wire
+from sessions.dialects.native import queries, wire, wire_vms
 from sessions.dialects.native.answers import SESSION_POSITION, json_answer, seen_position
 from sessions.failure import Failure
 from sessions.past import Page
@@ -37,7 +37,7 @@ async def vm(request: web.Request, who: Caller) -> web.Response:
     queries.known(request.query, _ONLY)
     position = await asked_position(request)
     state = await request.app[PAST].vm(request.match_info["id"], position, who)
-    return _one(wire.vm_view(state), state.position, position)
+    return _one(wire_vms.vm_view(state), state.position, position)
 
 
 async def sessions(request: web.Request, who: Caller) -> web.Response:
@@ -55,9 +55,9 @@ async def vms(request: web.Request, who: Caller) -> web.Response:
     wanted = queries.vm_filter(request, who)
     position, page = await _page(request)
     found = await request.app[PAST].vms(position, wanted, _one_more(page))
-    items = [wire.vm_view(state) for state in found[: page.limit]]
+    items = [wire_vms.vm_view(state) for state in found[: page.limit]]
     following = _following(found, page, position)
-    return _list(wire.VmList(items=items, next=following, position=position))
+    return _list(wire_vms.VmList(items=items, next=following, position=position))
 
 
 async def asked_position(request: web.Request) -> Position:
@@ -111,5 +111,5 @@ def _one(view: Any, revision: Position, position: Position) -> web.Response:
     return json_answer(view, headers=headers)
 
 
-def _list(body: wire.SessionList | wire.VmList) -> web.Response:
+def _list(body: wire.SessionList | wire_vms.VmList) -> web.Response:
     return json_answer(body, headers={SESSION_POSITION: str(body.position)})

@@ -36,6 +36,7 @@ CODES: Final[dict[str, Meaning]] = {
     "transition_not_allowed": Meaning(409, "The status machine has no such step."),
     "session_ended": Meaning(409, "The session has ended; nothing but deletion happens to it."),
     "not_configurable": Meaning(409, "The field can be changed only while the session is pending."),
+    "no_machine": Meaning(409, "The session has no machine that this can be done to."),
     "conflict": Meaning(409, "Others kept changing the session at the same moment; try again."),
     "session_deleted": Meaning(410, "The session was deleted; its history is still there."),
     "artifact_gone": Meaning(410, "The bytes of the artifact were erased, or the disk lost them."),
@@ -44,10 +45,14 @@ CODES: Final[dict[str, Meaning]] = {
     "invalid_body": Meaning(422, "A field of the body is unknown, missing or of the wrong type."),
     "invalid_value": Meaning(422, "A field of the body is out of its range."),
     "idempotency_key_reused": Meaning(422, "The idempotency key came before, for something else."),
+    "guest_refused": Meaning(422, "The machine refuses: no such file, no room."),
     "websocket_required": Meaning(426, "The path speaks websocket only."),
+    "limit_reached": Meaning(429, "There are as many as there may be; try again later."),
     "internal": Meaning(500, "The service failed; its log says why, by the request id."),
     "unavailable": Meaning(503, "The service takes nothing more at the moment; try again."),
     "storage_unavailable": Meaning(503, "The disk refuses; nothing was changed; try again."),
+    "runtime_unavailable": Meaning(503, "No machine can be made here; `detail` says what lacks."),
+    "runtime_failed": Meaning(503, "The machine did not start, or is gone."),
     "too_many_observers": Meaning(503, "No more feeds can be opened."),
     "storage_full": Meaning(507, "The disk is full; nothing was changed; reads go on."),
 }
@@ -73,3 +78,7 @@ HISTORY: Final = (*READ, "not_found", "invalid_query", "bad_position")
 PAGED: Final = (*READ, "invalid_query", "bad_cursor", "bad_position")
 FEED: Final = (*READ, "invalid_query", "bad_position", "too_many_observers")
 COMMAND: Final = (*CHANGE, *BODY, *ONCE, "session_deleted")
+MACHINE: Final = (
+    *("not_found", "conflict", "session_ended", "no_machine"),
+    *("limit_reached", "runtime_unavailable", "runtime_failed"),
+)

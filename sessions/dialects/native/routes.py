@@ -7,7 +7,18 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from sessions.dialects.native import artifacts, keys, log, openapi, sessions, views, vms, wire
+from sessions.dialects.native import (
+    artifacts,
+    executions,
+    keys,
+    log,
+    openapi,
+    sessions,
+    views,
+    vms,
+    wire,
+)
+from sessions.dialects.native import machine_operations as runs
 from sessions.dialects.native import operations as of
 from sessions.dialects.native.operation import route
 from sessions.observe import routes as observe
@@ -81,6 +92,27 @@ ROUTES: Final = (
         artifacts.evidence,
         "sessions.evidence",
         of.SESSIONS_EVIDENCE,
+    ),
+    route(
+        "POST",
+        f"{_SESSION}/executions",
+        executions.add,
+        "sessions.executions.add",
+        runs.SESSIONS_EXECUTIONS_ADD,
+    ),
+    route(
+        "GET",
+        f"{_SESSION}/executions",
+        executions.list_,
+        "sessions.executions",
+        runs.SESSIONS_EXECUTIONS,
+    ),
+    route(
+        "GET",
+        f"{_SESSION}/executions/{{execution}}",
+        executions.get,
+        "sessions.executions.get",
+        runs.SESSIONS_EXECUTIONS_GET,
     ),
     route("GET", f"{_SESSION}/vms", vms.of_session, "sessions.vms", of.SESSIONS_VMS),
     route("GET", "/api/v1/vms", vms.list_, "vms.list", of.VMS_LIST),

@@ -14,7 +14,7 @@ import msgspec
 from eventstore.commit import Commit
 from projections.events import VOCABULARY
 from sessions import access
-from sessions.dialects.native import wire
+from sessions.dialects.native import wire, wire_executions
 from sessions.domain import policy
 from sessions.observe.protocol import EventFrame, Frame
 
@@ -47,6 +47,13 @@ _REFINED: Final[dict[str, dict[str, Schema]]] = {
     "Extend": _CLOCK_LIMITS,
     "Transition": {"detail": {"maxLength": policy.DETAIL_CHARS_MAX}},
     "NewMessage": {"content": {"maxLength": policy.CONTENT_CHARS_MAX}},
+    "NewExecution": {
+        "code": {"maxLength": wire_executions.CODE_CHARS_MAX, "description": "What to run."},
+        "timeout_s": {
+            "minimum": wire_executions.TIMEOUT_S_MIN,
+            "maximum": wire_executions.TIMEOUT_S_MAX,
+        },
+    },
     "NewKey": {
         "name": _WORD,
         "tenant": _WORD,
@@ -119,6 +126,20 @@ MEANINGS: Final[dict[str, str]] = {
     "executing": "How many executions run at the moment.",
     "executions": "How many executions were started in all.",
     "code": "Why, as a stable word for programs.",
+    "ends_at": "When its lifetime is over; null while it does not count.",
+    "exit_code": "What the program left as its code; null where it did not come to its end.",
+    "timed_out": "Whether the program was ended because its time was over.",
+    "timeout_s": "Seconds after which the program is ended, with all that it started.",
+    "stdout_bytes": "How many bytes the program wrote to its standard output.",
+    "stderr_bytes": "How many bytes the program wrote to its standard error.",
+    "truncated": "Whether a part of the output is not there (any more).",
+    "cpu_ms": "Milliseconds of a processor that the program took.",
+    "queue_position": "Its place among the machines that wait for room; null if it does not.",
+    "env_names": "The names of its variables; what they are is not told.",
+    "goes_on": "The suspended machine that it goes on from; empty for none.",
+    "goes_on_as": "The machine that goes on from this one; empty for none.",
+    "clone_of": "The machine that it is a copy of; empty for none.",
+    "kept_bytes": "What it takes on the disk while it is suspended.",
     "pointer": "Where, as a JSON pointer (RFC 6901) into the body.",
 }
 

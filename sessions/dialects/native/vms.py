@@ -7,7 +7,7 @@ from aiohttp import web
 from projections.folds.vm import PREFIX, Vm
 from projections.views.lists import VmFilter, list_vms
 from sessions.caller import Caller
-from sessions.dialects.native import past, queries, wire
+from sessions.dialects.native import past, queries, wire_vms
 from sessions.dialects.native.answers import (
     SESSION_POSITION,
     json_answer,
@@ -15,7 +15,7 @@ from sessions.dialects.native.answers import (
     views_reach,
 )
 from sessions.domain.rejections import NotFound
-from sessions.web.appkeys import FOLLOWER, SESSIONS, VIEWS
+from sessions.web.appkeys import FOLLOWER, MACHINES, SESSIONS, VIEWS
 from sessions.web.auth import authorised
 
 
@@ -45,7 +45,8 @@ async def get(request: web.Request) -> web.Response:
     state = await _vm(request, request.match_info["id"], who)
     position = str(state.position)
     headers = {"ETag": f'"{position}"', SESSION_POSITION: position}
-    return json_answer(wire.vm_view(state), headers=headers)
+    view = wire_vms.vm_view(state, request.app[MACHINES].position(state.id))
+    return json_answer(view, headers=headers)
 
 
 async def _vm(request: web.Request, vm_id: str, who: Caller) -> Vm:
@@ -61,6 +62,7 @@ async def _page(request: web.Request, wanted: VmFilter) -> web.Response:
     found = await list_vms(request.app[VIEWS], wanted, before=before, limit=limit + 1)
     page = found[:limit]
     after = f"{queries.CURSOR}{page[-1].created}" if len(found) > limit else None
-    items = [wire.vm_view(state) for state in page]
-    body = wire.VmList(items=items, next=after, position=position)
+    waits = request.app[MACHINES].position
+    items = [wire_vms.vm_view(state, waits(state.id)) for state in page]
+    body = wire_vms.VmList(items=items, next=after, position=position)
     return json_answer(body, headers={SESSION_POSITION: str(position)})

@@ -14,7 +14,6 @@ from projections.events.access import Scope
 from projections.events.status import Dialect, Kind, Reason, Status
 from projections.folds.access import Key
 from projections.folds.session import Session, expiry, idle_deadline, max_deadline
-from projections.folds.vm import Vm, VmStatus
 from sessions.conversation import Said
 from sessions.dialects.instants import instant
 from sessions.failure import Failure, Reply
@@ -122,40 +121,6 @@ class SessionList(msgspec.Struct, frozen=True, kw_only=True):
     """A page, newest first; `next` is the cursor of the page after it, null on the last."""
 
     items: list[SessionView]
-    next: str | None
-    position: int
-
-
-class VmView(msgspec.Struct, frozen=True, kw_only=True):
-    """A virtual machine."""
-
-    id: str
-    session: str
-    tenant: str
-    status: VmStatus
-    reason: Reason
-    detail: str
-    vcpu_count: int
-    memory_mb: int
-    lifetime_s: int
-    generation: int
-    snapshot: str
-    snapshots: tuple[str, ...]
-    acceleration: str
-    executions: int
-    executing: int
-    created_at: datetime
-    updated_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    boot_ms: int | None
-    position: int
-
-
-class VmList(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of machines, newest first."""
-
-    items: list[VmView]
     next: str | None
     position: int
 
@@ -286,33 +251,6 @@ def session_view(state: Session) -> SessionView:
         tests_completed=state.tests_completed,
         position=state.position,
         status_position=state.status_position,
-    )
-
-
-def vm_view(state: Vm) -> VmView:
-    """The machine as the native API shows it."""
-    return VmView(
-        id=state.id,
-        session=state.session,
-        tenant=state.tenant,
-        status=state.status,
-        reason=state.reason,
-        detail=state.detail,
-        vcpu_count=state.vcpu_count,
-        memory_mb=state.memory_mb,
-        lifetime_s=state.lifetime_s,
-        generation=state.generation,
-        snapshot=state.snapshot,
-        snapshots=state.snapshots,
-        acceleration=state.acceleration,
-        executions=state.executions,
-        executing=state.executing,
-        created_at=instant(state.created_at),
-        updated_at=instant(state.updated_at),
-        started_at=_instant_or_none(state.started_at),
-        ended_at=_instant_or_none(state.ended_at),
-        boot_ms=state.boot_ms,
-        position=state.position,
     )
 
 
