@@ -34,7 +34,9 @@ def test_each_step_adds_its_part():
 
 
 @pytest.mark.skipif(path_of("setpriv") is None, reason="no setpriv here")
-@pytest.mark.parametrize(("service", "said"), [(os.getpid(), "on\n"), (1, "")])
+@pytest.mark.parametrize(
+    ("service", "said"), [(os.getpid(), "on\n"), (1, "")], ids=["alive", "gone"]
+)
 def test_nothing_starts_for_a_service_that_is_gone(service, said):
     cell = Isolation("tag", ("setpriv",), NONE).cell()
     assert cell is not None
