@@ -16,6 +16,7 @@ from projections.events.vm import VmConfigured, VmEnvStaged, VmResized
 from projections.folds.session import Session
 from projections.folds.vm import Vm
 from sessions.caller import SERVICE, Caller
+from sessions.domain.machine_sizes import MEMORY_MB
 from sessions.domain.rejections import InvalidValue, LimitReached, NoMachine
 from sessions.execution_results import Execution
 from sessions.executions import Executions
@@ -62,6 +63,13 @@ class MachineSessions:
     async def check(self) -> None:
         """Return where machines can be made; raises RuntimeUnavailable."""
         await self._roster.check()
+
+    def check_room(self, memory_mb: int = MEMORY_MB) -> None:
+        """Return where a machine with so much memory may at least wait for room.
+
+        Raises LimitReached if too many do, InvalidValue for one that never gets it.
+        """
+        self._gate.check(memory_mb)
 
     @property
     def lives(self) -> dict[str, Life]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.instavm import (
+    CREATE,
     P,
     created,
     execute,
@@ -17,7 +18,16 @@ from tests.support.instavm import (
     wrong_fields,
 )
 from tests.support.scripted_machines import ScriptedMachines
-from tests.support.service import ADMIN, SESSIONS, ask, bearer, create, move, new_key
+from tests.support.service import (
+    ADMIN,
+    SESSIONS,
+    ask,
+    bearer,
+    create,
+    move,
+    new_key,
+    nothing_written,
+)
 
 Client = Any
 X_KEY = {"X-API-Key": ADMIN}
@@ -286,6 +296,9 @@ async def test_6_when_too_many_machines_wait_the_answer_is_429_and_an_object(
     assert (waiting["status"], waiting["queue_position"]) == ("creating", 1)
     assert (await status_of(client, waiting["session_id"]))["vm_status"] == "creating"
     error = await execute(client, await made(client), "echo a", 429)
+    wish = {"api_key": ADMIN, "env": {"A": "1"}}
+    async with nothing_written(client):
+        assert await ask(client, "POST", CREATE, 429, json=wish) == error
     assert isinstance(error["detail"], str)
 
 

@@ -12,6 +12,7 @@ from sessions import ids
 from sessions.dialects.instavm import wire
 from sessions.dialects.instavm.lookups import newest_vm
 from sessions.dialects.reading import answer, session_of_kind
+from sessions.domain.machine_sizes import MEMORY_MB
 from sessions.web.appkeys import CLOCK_US, MACHINES, SESSIONS, VAULT
 from sessions.web.auth import authorised, caller_of
 from sessions.web.bodies import json_body
@@ -23,6 +24,8 @@ async def create(request: web.Request) -> web.Response:
     """Make a session; the key stands in the body, no header is asked for (section 3)."""
     body = wire.create_session(await json_body(request, _any))
     who = caller_of(request, body.api_key, "sessions:write")
+    if body.env:  # its machine is made at once: it is kinder to say now that none would be
+        request.app[MACHINES].check_room(body.memory_mb or MEMORY_MB)
     session_id = ids.uuid7()
     sealed = await request.app[VAULT].seal_many(PREFIX + session_id, body.env or {})
     command = wire.to_command(body, who.actor, sealed)
