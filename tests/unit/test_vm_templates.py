@@ -76,6 +76,20 @@ async def test_each_shape_and_each_qemu_has_its_own(make, boots, image):
     assert boots.count == 3
 
 
+async def test_those_unused_for_longest_make_room(make, boots, image, tmp_path, monkeypatch):
+    monkeypatch.setattr("sessions.runtimes.vm.templates._TEMPLATES_MAX", 2)
+    folder = tmp_path / "cache" / "templates"
+    for age, version in enumerate(("7.2", "8.0", "9.0")):
+        await make(version=version).get(image, SHAPE)
+        for manifest in folder.glob("*/snap2.json"):
+            os.utime(manifest, (manifest.stat().st_mtime - 10 - age,) * 2)
+    assert len(list(folder.iterdir())) == 2
+    await make(version="9.0").get(image, SHAPE)
+    assert boots.count == 3
+    await make(version="7.2").get(image, SHAPE)
+    assert boots.count == 4
+
+
 @pytest.mark.parametrize("suffix", ["mem", "state", "json"])
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "another's"])
 async def test_a_damaged_one_is_built_again(make, boots, image, tmp_path, suffix, damage):

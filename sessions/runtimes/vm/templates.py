@@ -26,6 +26,8 @@ Boot = Callable[[Image, Shape, int, int], Awaitable[None]]
 _LOCK: Final = ".lock"
 _LOCK_POLL_S: Final = 0.1
 _UNUSED_S_MAX: Final = 30 * 86_400
+# Each takes 110 MB: a few images, with a template for each number of processors.
+_TEMPLATES_MAX: Final = 20
 
 
 class Template(msgspec.Struct, frozen=True):
@@ -148,12 +150,16 @@ class Templates:
         return self._folder / key / f"snap{shape.vcpu_count}.{suffix}"
 
     def _tidy(self, key: str) -> None:
-        """Remove templates that nobody has used for long."""
+        """Make room for one more: what nobody has used for long goes, and the oldest of many."""
+        used: list[tuple[float, Path]] = []
         for manifest in self._folder.glob("*/snap*.json"):
             with contextlib.suppress(OSError):
-                unused = time.time() - manifest.stat().st_mtime > _UNUSED_S_MAX
-                if unused and manifest.parent.name != key:
-                    shutil.rmtree(manifest.parent, ignore_errors=True)
+                used.append((manifest.stat().st_mtime, manifest.parent))
+        used.sort(reverse=True)
+        for number, (at, folder) in enumerate(used):
+            unwanted = number + 1 >= _TEMPLATES_MAX or time.time() - at > _UNUSED_S_MAX
+            if unwanted and folder.name != key:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _close(template: Template | None) -> None:
