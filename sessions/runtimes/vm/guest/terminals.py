@@ -45,6 +45,7 @@ class Terminal:
         self._killed = False
         self._ended = False
         self._closed = False
+        self._silent = False
         rows, cols = window(header)
         shell, command = str(header.get("shell") or ""), str(header.get("command") or "")
         if "\0" in shell + command:
@@ -106,7 +107,7 @@ class Terminal:
         events = WRITABLE if self._keys else 0
         if self._allowance.credit > 0 and not self._place.port.full:
             events |= READABLE
-        if events:
+        if events and not self._silent:
             self._place.reactor.watch(self._fd, events, self._ready)
         else:
             self._place.reactor.forget(self._fd)
@@ -126,11 +127,19 @@ class Terminal:
         except OSError:
             data = b""
         if not data:
-            self._close()
-            self._finish()
+            self._hung_up()
             return
         self._allowance.credit -= len(data)
         self._place.port.send({"id": self.owner, "ev": "out"}, data)
+
+    def _hung_up(self) -> None:
+        """Nothing holds the terminal any more, not even what began in it."""
+        if self._pid:
+            # It may be about to end: a terminal closed now would end it by a signal.
+            self._silent = True
+        else:
+            self._close()
+            self._finish()
 
     def _write(self) -> None:
         while self._keys and not self._closed:
@@ -153,7 +162,7 @@ class Terminal:
         if not self._ended:
             exit_code = code if code >= 0 else 128 - code
             self._place.port.send({"id": self.owner, "ev": "exit", "exit_code": exit_code})
-        if self._closed or self._killed:
+        if self._closed or self._killed or self._silent:
             self._close()
             self._finish()
         else:
