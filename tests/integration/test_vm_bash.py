@@ -1,13 +1,14 @@
 """Bash in a machine (contract of VM sessions, section 4.3), with the real agent as a process."""
 
 import asyncio
+import os
 import signal
 
 import pytest
 import pytest_asyncio
 
 from sessions.runtimes.vm.port import GuestRefused, Program
-from tests.support.guest import MIB, alive, gone, is_root, let_others_in, running, until, written
+from tests.support.guest import MIB, alive, gone, is_root, open_to_all, running, until, written
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -164,13 +165,13 @@ async def test_programs_run_beside_each_other(guest):
 
 
 async def test_too_many_at_once_are_refused_and_the_rest_goes_on(guest):
-    code = "until [ -e go ]; do sleep 0.1; done"
-    waiting = [asyncio.create_task(guest.bash(code)) for _ in range(129)]
+    os.mkfifo(guest.home / "gate")
+    waiting = [asyncio.create_task(guest.bash(": <gate")) for _ in range(129)]
     done, rest = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     with pytest.raises(GuestRefused, match="too many programs"):
         await done.pop()
-    (guest.home / "go").touch()
-    assert {(await task).exit_code for task in rest} == {0}
+    with (guest.home / "gate").open("r+b", buffering=0):
+        assert {(await task).exit_code for task in rest} == {0}
 
 
 async def test_many_programs_leave_nothing_in_the_agent(guest):
@@ -183,14 +184,16 @@ async def test_many_programs_leave_nothing_in_the_agent(guest):
 
 
 @pytest.mark.skipif(not is_root(), reason="only root can run programs as somebody else")
-async def test_programs_are_of_the_user_and_not_of_the_agent(tmp_path):
-    let_others_in(tmp_path)
-    async with running(tmp_path, uid=65534) as guest:
-        outcome = await guest.bash("id -u; id -g; id -G; grep CapEff /proc/self/status")
-        assert outcome.stdout.split() == [b"65534"] * 3 + [b"CapEff:", b"0" * 16]
-        terminal = await guest.channel.terminal(80, 24, "", "id -u; test -O $(tty) && echo mine")
-        shown = b"".join([data async for data in terminal.output()])
-        assert shown.split() == [b"65534", b"mine"]
+async def test_programs_are_of_the_user_and_not_of_the_agent():
+    with open_to_all() as home:
+        async with running(home, uid=65534) as guest:
+            outcome = await guest.bash("id -u; id -g; id -G; grep CapEff /proc/self/status")
+            assert outcome.stdout.split() == [b"65534"] * 3 + [b"CapEff:", b"0" * 16]
+            terminal = await guest.channel.terminal(
+                80, 24, "", "id -u; test -O $(tty) && echo mine"
+            )
+            shown = b"".join([data async for data in terminal.output()])
+            assert shown.split() == [b"65534", b"mine"]
 
 
 async def test_a_language_that_is_none_is_refused(guest):

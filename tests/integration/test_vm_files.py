@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from sessions.runtimes.vm.port import GuestRefused
-from tests.support.guest import MIB, is_root, let_others_in, pieces, running
+from tests.support.guest import MIB, is_root, open_to_all, pieces, running
 from tests.support.small_disk import small_disk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -226,24 +226,22 @@ async def test_a_full_disk_says_so_and_keeps_nothing_of_the_file(tmp_path):
 
 
 @pytest.mark.skipif(not is_root(), reason="only root can work with the rights of somebody else")
-async def test_files_are_written_and_read_with_the_rights_of_the_user(tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    secret = tmp_path / "secret"
-    secret.write_text("of root")
-    secret.chmod(0o600)
-    let_others_in(home)
-    async with running(home, uid=65534) as guest:
-        await guest.channel.put("sub/mine", pieces(b"x"))
-        found = (home / "sub/mine").stat()
-        assert (found.st_uid, found.st_gid) == (65534, 65534)
-        assert (home / "sub").stat().st_uid == 65534
-        (home / "link").symlink_to(secret)
-        for path in (str(secret), "link", "/etc/shadow"):
+async def test_files_are_written_and_read_with_the_rights_of_the_user():
+    with open_to_all() as home:
+        secret = home.parent / "secret"
+        secret.write_text("of root")
+        secret.chmod(0o600)
+        async with running(home, uid=65534) as guest:
+            await guest.channel.put("sub/mine", pieces(b"x"))
+            found = (home / "sub/mine").stat()
+            assert (found.st_uid, found.st_gid) == (65534, 65534)
+            assert (home / "sub").stat().st_uid == 65534
+            (home / "link").symlink_to(secret)
+            for path in (str(secret), "link", "/etc/shadow"):
+                with pytest.raises(GuestRefused, match="may not do that"):
+                    await read(guest, path)
+                with pytest.raises(GuestRefused, match="may not do that"):
+                    await guest.channel.put(path, pieces(b"x"))
             with pytest.raises(GuestRefused, match="may not do that"):
-                await read(guest, path)
-            with pytest.raises(GuestRefused, match="may not do that"):
-                await guest.channel.put(path, pieces(b"x"))
-        with pytest.raises(GuestRefused, match="may not do that"):
-            await guest.channel.put("/etc/new/file", pieces(b"x"))
-    assert secret.read_text() == "of root"
+                await guest.channel.put("/etc/new/file", pieces(b"x"))
+        assert secret.read_text() == "of root"

@@ -167,6 +167,20 @@ async def test_answers_and_events_that_nobody_asked_for_are_passed_over(tmp_path
         await channel.close()
 
 
+async def test_an_answer_and_what_follows_it_may_come_as_one(tmp_path):
+    ours, theirs = socket.socketpair()
+    with theirs:
+        channel = Channel(*await asyncio.open_unix_connection(sock=ours))
+        opening = asyncio.create_task(channel.terminal(80, 24, "", "exit 3"))
+        await asyncio.sleep(0.01)
+        exit_ = encode({"id": 1, "ev": "exit", "exit_code": 3})
+        theirs.sendall(encode({"id": 1}) + exit_ + encode({"id": 1, "ev": "end"}))
+        terminal = await opening
+        assert [data async for data in terminal.output()] == []
+        assert terminal.exit_code == 3
+        await channel.close()
+
+
 async def test_an_agent_that_says_too_much_is_cut_by_the_host(tmp_path):
     ours, theirs = socket.socketpair()
     with theirs:
@@ -227,6 +241,21 @@ async def test_a_new_host_is_told_nothing_of_what_another_had_asked_for(raw, tmp
     raw.sendall(program(3, "python", b"print(x)"))
     (out, payload), (end, _) = answers(raw, 2)
     assert (out.ev, payload, end.exit_code) == ("out", b"1\n", 0)
+
+
+def test_what_is_dropped_is_dropped_between_frames(raw, tmp_path):
+    (tmp_path / "file").write_bytes(bytes(4 * MIB))
+    raw.sendall(encode({"id": 1, "op": "get", "path": "file", "most": 4 * MIB}))
+    read = encode({"id": 2, "op": "read", "handle": 1, "bytes": MIB})
+    raw.sendall(read * 4)
+    time.sleep(0.1)  # the socket takes a part of the first MiB, and nobody reads it
+    raw.sendall(encode({"id": 3, "op": "sync"}) + encode({"id": 4, "op": "ping"}))
+    time.sleep(0.1)
+    decoder = Decoder()
+    heard: list[int] = []
+    while heard[-1:] != [4]:
+        heard += [said.id for said, _ in decoder.feed(raw.recv(65536))]
+    assert heard[-2:] == [3, 4]
 
 
 NONSENSE: list[dict[str, Any]] = [

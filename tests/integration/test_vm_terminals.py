@@ -1,13 +1,16 @@
 """Terminals in a machine (contract of VM sessions, section 5.1), with the real agent."""
 
 import asyncio
+import signal
+import subprocess
 
 import pytest
 import pytest_asyncio
 
+from sessions.runtimes.vm.guest import processes
 from sessions.runtimes.vm.port import GuestRefused, MachineFailed
 from sessions.runtimes.vm.terminal import WINDOW
-from tests.support.guest import gone, running, until, written
+from tests.support.guest import EXIT_S_MAX, gone, running, until, written
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -101,6 +104,12 @@ async def test_killing_ends_all_that_runs_in_it(guest):
     for late in (terminal.write(b"x"), terminal.resize(1, 1)):
         with pytest.raises(GuestRefused, match="the terminal has ended"):
             await late
+
+
+async def test_a_program_that_leads_no_session_yet_is_ended_too():
+    just_forked = subprocess.Popen(["sleep", "600"])
+    processes.end(just_forked.pid)
+    assert just_forked.wait(EXIT_S_MAX) == -signal.SIGKILL
 
 
 async def test_what_nobody_reads_waits_and_nothing_is_lost(guest):

@@ -9,7 +9,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -130,11 +131,15 @@ def memory_peak(pid: int) -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
-def let_others_in(folder: Path) -> None:
-    """Let anybody work in a folder of a test."""
-    folder.chmod(0o777)
-    for above in folder.parents[:-2]:
-        above.chmod(above.stat().st_mode | 0o011)
+@contextlib.contextmanager
+def open_to_all() -> Iterator[Path]:
+    """A folder in which anybody may work, in one that is ours; those of pytest let nobody in."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o711)
+        folder = Path(name, "home")
+        folder.mkdir()
+        folder.chmod(0o777)
+        yield folder
 
 
 def is_root() -> bool:

@@ -204,8 +204,9 @@ class Line:
             self._fail("the machine is gone")
 
     def _pass_on(self, said: Said, payload: bytes) -> None:
-        waiting = self._waiting.get(said.id)
-        if waiting is not None and said.ev in _FINAL:
+        # Taken out here, not by whoever waits: the next frame may be an event of the same request.
+        waiting = self._waiting.pop(said.id, None) if said.ev in _FINAL else None
+        if waiting is not None:
             if not waiting.done():
                 waiting.set_result((said, payload))
         elif listener := self._listeners.get(said.id):

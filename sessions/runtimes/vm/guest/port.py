@@ -46,6 +46,7 @@ class Port:
         self._frames = Deframer()
         self._waiting: deque[memoryview] = deque()
         self._size = 0
+        self._begun = False
         self.held = False
         self._later: deque[bytes] = deque()
         # A port of a machine stays when the host goes; anything else is over then.
@@ -71,11 +72,20 @@ class Port:
             self._relieved()
 
     def drop(self) -> None:
-        """Forget everything that was to be sent."""
+        """Forget everything that was to be sent, but for the rest of a frame that has begun."""
+        begun = self._waiting[0] if self._begun else None
+        self._forget()
+        if begun is not None:
+            self._begun = True
+            self._waiting.append(begun)
+            self._size = len(begun)
+        self._watch()
+
+    def _forget(self) -> None:
         self._waiting.clear()
         self._later.clear()
         self._size = 0
-        self._watch()
+        self._begun = False
 
     def _push(self, data: bytes) -> None:
         if self.held:
@@ -104,7 +114,8 @@ class Port:
         # The next host begins with a whole frame, and wants one. Until it comes the port
         # reports this without end: look again later.
         self._frames.clear()
-        self.drop()
+        self._forget()
+        self._watch()
         time.sleep(_HOST_GONE_S)
 
     def _write(self) -> None:
@@ -114,10 +125,11 @@ class Port:
                 first = self._waiting[0]
                 count = os.write(self._fd, first[:_WRITE])
                 self._size -= count
-                if count == len(first):
-                    self._waiting.popleft()
-                else:
+                self._begun = count < len(first)
+                if self._begun:
                     self._waiting[0] = first[count:]
+                else:
+                    self._waiting.popleft()
         except BlockingIOError:
             pass
         except OSError:

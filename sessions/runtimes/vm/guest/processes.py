@@ -29,7 +29,8 @@ def end(leader: int) -> None:
         found |= new
     with suppress(OSError):
         os.killpg(leader, signal.SIGKILL)
-    for pid in found - {leader}:
+    # Also the leader by itself: one that was just forked leads nothing yet.
+    for pid in found:
         with suppress(OSError):
             os.kill(pid, signal.SIGKILL)
 

@@ -83,9 +83,10 @@ class Reactor:
 
     def turn(self) -> None:
         """Wait until something happens, and call whom it concerns."""
-        for fd, events in self._poll.poll(self._patience_ms()):
-            callback = self._watched.get(fd)
-            if callback is not None:
+        ready = self._poll.poll(self._patience_ms())
+        for fd, events, callback in [(fd, events, self._watched.get(fd)) for fd, events in ready]:
+            # One that is called may close the descriptor of another, whose number is taken anew.
+            if callback is not None and self._watched.get(fd) == callback:
                 _call(partial(callback, events))
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
