@@ -20,8 +20,8 @@ MACHINES_MAX: Final = 256
 
 _USER_FIRST: Final = 200_000
 _FILES_MAX: Final = 256
-_NICE: Final = 5
-_NICE_IN_THE_BACKGROUND: Final = 15
+_NICE: Final = 10
+_NICE_IN_THE_BACKGROUND: Final = 19
 _PROBE_S: Final = 10.0
 
 _UNLESS_ORPHANED: Final = 'test "$PPID" = "$0" && exec "$@"'
