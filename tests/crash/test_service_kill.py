@@ -36,7 +36,7 @@ MESSAGE_CHARS = 240_000
 
 
 async def add_machine(folder, number):
-    """No client can make a machine yet: put one into the log while nobody else writes it."""
+    """Put a machine into the log while nobody else writes it: the next start finds it lost."""
     facts: list[Fact] = [VmRequested(session="s", vcpu_count=1, memory_mb=number, lifetime_s=9)]
     facts += [VmStarted(), VmReady(boot_ms=3), VmStopped(reason="requested")][: number % 4]
     async with opened_log(folder) as log:
