@@ -181,7 +181,8 @@ def _compile(root: Path) -> None:
     run_tool(
         [
             *(loader, "--library-path", libraries, f"{root}/usr/bin/{python}"),
-            *("-S", "-c", _COMPILE, str(root)),
+            # What it imports meanwhile it must not write: such files hold their path.
+            *("-B", "-S", "-c", _COMPILE, str(root)),
             *(f"{root}/usr/lib/{python}", f"{root}/usr/lib/python3", f"{root}/{OWN}"),
         ],
         PackagesError,
