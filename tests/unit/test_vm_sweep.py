@@ -15,13 +15,15 @@ def pretend():
     running = []
 
     def start(*arguments):
-        running.append(subprocess.Popen(["sh", "-c", "sleep 100; :", *arguments]))
+        # It waits by itself: a child would have the same arguments until it becomes a program.
+        waiting = ["sh", "-c", "read -r _", *arguments]
+        running.append(subprocess.Popen(waiting, stdin=subprocess.PIPE))
         return running[-1]
 
     yield start
     for process in running:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def test_only_machines_of_this_folder_are_orphans(tmp_path, pretend):
