@@ -53,17 +53,13 @@ def test_whatever_comes_is_a_frame_or_refused(data):
     try:
         for said, payload in decoder.feed(data):
             assert isinstance(said, frames.Said)
-            assert len(payload) <= frames.PAYLOAD_MAX
+            assert len(payload) <= framing.PAYLOAD_MAX
     except frames.FrameError:
         pass
 
 
-def test_both_sides_have_the_same_limits():
-    assert (framing.HEADER_MAX, framing.PAYLOAD_MAX) == (frames.HEADER_MAX, frames.PAYLOAD_MAX)
-
-
 @pytest.mark.parametrize(
-    "start", [(2**32 - 1, 0), (frames.HEADER_MAX + 1, 0), (2, frames.PAYLOAD_MAX + 1)]
+    "start", [(2**32 - 1, 0), (framing.HEADER_MAX + 1, 0), (2, framing.PAYLOAD_MAX + 1)]
 )
 def test_sizes_beyond_the_limits_are_refused_before_they_are_waited_for(start):
     head = b"".join(size.to_bytes(4) for size in start)
@@ -81,8 +77,8 @@ def test_a_header_that_is_no_answer_is_refused(header):
 
 
 def test_a_frame_that_is_too_large_is_not_sent():
-    frames.encode({"id": 1}, bytes(frames.PAYLOAD_MAX))
+    frames.encode({"id": 1}, bytes(framing.PAYLOAD_MAX))
     with pytest.raises(frames.FrameError):
-        frames.encode({"id": 1}, bytes(frames.PAYLOAD_MAX + 1))
+        frames.encode({"id": 1}, bytes(framing.PAYLOAD_MAX + 1))
     with pytest.raises(frames.FrameError):
-        frames.encode({"id": 1, "path": "x" * frames.HEADER_MAX})
+        frames.encode({"id": 1, "path": "x" * framing.HEADER_MAX})

@@ -7,8 +7,7 @@ from typing import Final
 
 import msgspec
 
-HEADER_MAX: Final = 64 * 1024
-PAYLOAD_MAX: Final = 4 * 1024 * 1024
+from sessions.runtimes.vm.guest.framing import HEADER_MAX, PAYLOAD_MAX, Deframer, FramingLost
 
 Field = int | str | bool | None
 
@@ -51,24 +50,14 @@ class Decoder:
     """Puts frames together again, however the bytes of them were cut."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._frames = Deframer()
 
     def feed(self, data: bytes) -> Iterator[tuple[Said, bytes]]:
         """Yield each frame that is whole now; raises FrameError at what is none."""
-        buffer = self._buffer
-        buffer += data
-        while len(buffer) >= 8:
-            head = int.from_bytes(buffer[:4])
-            body = int.from_bytes(buffer[4:8])
-            if head > HEADER_MAX or body > PAYLOAD_MAX:
-                raise FrameError(f"a frame of {head} and {body} bytes")
-            end = 8 + head + body
-            if len(buffer) < end:
-                return
-            try:
-                said = _DECODER.decode(buffer[8 : 8 + head])
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise FrameError(f"a header that is none: {error}") from None
-            payload = bytes(buffer[8 + head : end])
-            del buffer[:end]
-            yield said, payload
+        try:
+            for head, payload in self._frames.feed(data):
+                yield _DECODER.decode(head), payload
+        except FramingLost as lost:
+            raise FrameError(str(lost)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FrameError(f"a header that is none: {error}") from None
