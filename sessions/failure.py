@@ -9,6 +9,7 @@ import msgspec
 from eventstore import errors as store
 from projections.history import TooFar
 from sessions.domain import rejections as domain
+from sessions.runtimes.browser import port as browser
 from sessions.runtimes.vm import port
 
 
@@ -80,6 +81,13 @@ def failure_of(error: Exception) -> Failure | None:
             return Failure(_STATUS[type(error)], error.code, error.detail)
         case port.RuntimeUnavailable():
             return Failure(503, "runtime_unavailable", str(error))
+        case browser.RuntimeUnavailable():
+            return Failure(503, "runtime_unavailable", str(error))
+        case browser.PageRefused():
+            return Failure(422, "page_refused", str(error))
+        case browser.BrowserError():
+            # Not 503, which clients send again: what was asked for may have been done.
+            return Failure(502, "browser_failed", str(error))
         case port.GuestRefused():
             return Failure(422, "guest_refused", str(error))
         case port.MachineError():

@@ -29,8 +29,8 @@ from projections.folds.session import SECOND_US, Session
 from projections.folds.vm import Vm, expiry
 from sessions.caller import SERVICE
 from sessions.domain.rejections import Rejection
+from sessions.gate import Gate
 from sessions.machine_book import MachineBook
-from sessions.machine_gate import Gate
 from sessions.machine_life import RETRY_S, Ask, End, Life, Limits, Plan, reason_of
 from sessions.runtimes.vm.port import (
     Ending,

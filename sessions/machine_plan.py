@@ -15,8 +15,8 @@ from sessions.caller import SERVICE
 from sessions.domain import machine_sizes
 from sessions.domain.machine_sizes import Sizes
 from sessions.domain.rejections import InvalidValue, NoMachine, NotFound
+from sessions.gate import Gate
 from sessions.machine_book import MachineBook
-from sessions.machine_gate import Gate
 from sessions.machine_life import Limits, Plan, answers
 from sessions.runtimes.vm.port import Machines, Wanted
 

@@ -7,8 +7,8 @@ that one. Sessions that end, or that somebody pauses, take their machines with t
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import structlog
@@ -21,13 +21,14 @@ from projections.folds.session import Session
 from projections.folds.vm import Vm
 from sessions.caller import SERVICE, Caller
 from sessions.domain.rejections import AlreadyEnded, NoMachine
+from sessions.gate import Gate
 from sessions.machine_book import MachineBook
 from sessions.machine_course import Courses
-from sessions.machine_gate import Gate
 from sessions.machine_life import Life, Limits
 from sessions.machine_plan import Planner, Source, new_vm_id
 from sessions.machine_recovery import Recovery
 from sessions.runtimes.vm.port import Machine, MachineError, Machines, RuntimeUnavailable
+from sessions.usage import in_use
 
 CLOSE_S: Final = 1.2
 FORGET_S: Final = 10.0
@@ -142,19 +143,9 @@ class Roster:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    @contextlib.asynccontextmanager
-    async def in_use(self, session_id: str, who: Caller) -> AsyncIterator[None]:
-        """The session counts as used for so long."""
-        session = await self.book.sessions.touch(session_id, who)
-        idle_s = session.idle_timeout_s
-        using = None if idle_s is None else self.working(self._touch(session_id, idle_s / 3, who))
-        try:
-            yield
-        finally:
-            if using is not None:
-                using.cancel()
-            with contextlib.suppress(Exception):
-                await self.book.sessions.touch(session_id, who)
+    def in_use(self, session_id: str, who: Caller) -> AbstractAsyncContextManager[None]:
+        """The session counts as used for so long; entering raises NotFound or Deleted."""
+        return in_use(self.book.sessions, session_id, who)
 
     async def discard(self, vm: Vm, reason: Reason, who: Caller = SERVICE) -> None:
         """End a suspended machine for good."""
@@ -231,12 +222,6 @@ class Roster:
         session = await self.book.sessions.find(vm.session, SERVICE)
         if session.ended or session.deleted:
             await self._discard_of(session)
-
-    async def _touch(self, session_id: str, every_s: float, who: Caller) -> None:
-        while True:
-            await asyncio.sleep(every_s)
-            with contextlib.suppress(Exception):
-                await self.book.sessions.touch(session_id, who)
 
     async def _wished(self, session_id: str, who: Caller, source: Source | None = None) -> Life:
         """The life that is to answer, whether it does already or is begun by this."""

@@ -20,9 +20,9 @@ from sessions.domain.machine_sizes import MEMORY_MB
 from sessions.domain.rejections import InvalidValue, LimitReached, NoMachine
 from sessions.execution_results import Execution
 from sessions.executions import Executions
+from sessions.gate import Gate
 from sessions.machine_book import MachineBook
 from sessions.machine_copies import Copies
-from sessions.machine_gate import Gate
 from sessions.machine_life import Life, Limits, answers
 from sessions.machine_roster import Roster
 from sessions.machine_terminals import Terminals

@@ -6,6 +6,7 @@ with it to a list.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -17,6 +18,7 @@ Path = tuple[str | int, ...]
 Wrong = list[FieldError]
 Check = Callable[[Any, Path, Wrong], Any]
 
+OTHERS_TOLD: Final = 20
 JSON: Final = {"Content-Type": "application/json"}
 # These are refused before a body has fields; FastAPI tells of them in the same list.
 _BODY_CODES: Final = {
@@ -45,11 +47,17 @@ class Detail(msgspec.Struct, frozen=True):
 
 
 def checked(
-    body: Any, fields: Sequence[Field], into: type[T], *, at: Path = ("body",), status: int = 422
+    body: Any,
+    fields: Sequence[Field],
+    into: type[T],
+    *,
+    at: Path = ("body",),
+    status: int = 422,
+    closed: bool = False,
 ) -> T:
     """`body` as an `into`; raises one Failure that names all its wrong fields."""
     wrong: Wrong = []
-    values = object_of(fields)(body, at, wrong)
+    values = object_of(fields, closed=closed)(body, at, wrong)
     if wrong:
         raise refusal(wrong, status)
     return msgspec.convert(values, into)
@@ -144,6 +152,18 @@ def one_of(*allowed: int) -> Check:
     return check
 
 
+def word(*words: str) -> Check:
+    """One of a few words."""
+    named = " or ".join(f"'{each}'" for each in words)
+
+    def check(value: Any, path: Path, wrong: Wrong) -> Any:
+        if value not in words:
+            wrong.append(FieldError(path, f"Input should be {named}", "literal_error"))
+        return value
+
+    return check
+
+
 def list_of(item: Check, items_max: int | None = None) -> Check:
     """An array whose items all pass."""
 
@@ -172,13 +192,18 @@ def mapping_of(value_check: Check, key_check: Check, items_max: int | None = Non
     return check
 
 
-def object_of(fields: Sequence[Field]) -> Check:
-    """An object with these members; others are left out."""
+def object_of(fields: Sequence[Field], *, closed: bool = False) -> Check:
+    """An object with these members; others are left out, and are wrong in a closed one."""
+    known = frozenset(field.name for field in fields)
 
     def check(value: Any, path: Path, wrong: Wrong) -> Any:
         if not isinstance(value, dict):
             wrong.append(FieldError(path, "Input should be an object", "model_attributes_type"))
             return value
+        if closed:
+            others = itertools.islice((name for name in value if name not in known), OTHERS_TOLD)
+            message = "Extra inputs are not permitted"
+            wrong += [FieldError((*path, name), message, "extra_forbidden") for name in others]
         kept: dict[str, Any] = {}
         for field in fields:
             place = (*path, field.name)

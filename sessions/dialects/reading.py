@@ -1,4 +1,4 @@
-"""What dialects share to answer with a session: which are theirs, and how the answer goes out."""
+"""What dialects share: reading a body, which sessions are theirs, how an answer goes out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from projections.folds.vm import Vm
 from sessions.caller import Caller
 from sessions.domain.rejections import NotFound
 from sessions.web.appkeys import SESSIONS
+from sessions.web.bodies import decode, read_body
 
 SESSION_POSITION: Final = "Session-Position"
+_any: Final = msgspec.json.Decoder(Any)
 
 
 async def session_of_kind(
@@ -34,3 +36,15 @@ def answer(body: Any, state: Session | Vm) -> web.Response:
         content_type="application/json",
         headers={SESSION_POSITION: str(state.position)},
     )
+
+
+def json_answer(body: Any, status: int = 200) -> web.Response:
+    """`body` as JSON."""
+    raw = msgspec.json.encode(body)
+    return web.Response(body=raw, status=status, content_type="application/json")
+
+
+async def optional_body(request: web.Request) -> Any:
+    """What the body holds, None where there is none; raises Failure 400 or 413."""
+    raw = await read_body(request)
+    return decode(raw, _any) if raw.strip() else None

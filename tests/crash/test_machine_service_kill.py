@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from sessions.runtimes.vm.sweep import orphans, tag_of
+from sessions.runtimes.leftovers import tag_of
+from sessions.runtimes.vm.sweep import orphans
 from tests.support.process import eventually, serving
 from tests.support.service import API, SESSIONS
 from tests.support.vm import CACHE, needs_qemu

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sessions.runtimes.leftovers import tag_of
 from sessions.runtimes.vm.isolation import find_isolation
-from sessions.runtimes.vm.sweep import tag_of
 from tests.support.process import ROOT, eventually
 from tests.support.vm import Traces, bash, machines, needs_qemu, said, start
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sessions.dialects.instavm.multipart import (
+from sessions.dialects.multipart import (
     BadForm,
     FormParser,
     PartBegins,
@@ -102,3 +102,21 @@ def test_what_never_ends_is_not_kept() -> None:
 def test_a_preamble_and_what_comes_after_the_end_are_nothing() -> None:
     whole = b"hello\r\n" + form([("a", b"b")]) + b"anything" * 10_000
     assert read(whole, [5, 9]) == [("a", b"b")]
+
+
+@pytest.mark.parametrize(
+    ("head", "filename", "media_type"),
+    [
+        ('name="file"', "", ""),
+        ('name="file"; filename="a.txt"', "a.txt", ""),
+        ('name="file"; filename="a.txt"\r\nContent-Type: text/plain', "a.txt", "text/plain"),
+        ("name=file; filename=a.txt\r\ncontent-type:image/png ", "a.txt", "image/png"),
+        ('filename="a.txt"; name="file"', "a.txt", ""),
+        ('name="file"; filename="ein ü &quot;.txt"', "ein ü &quot;.txt", ""),
+        ('name="file"; filename="a %22b%22 %41.txt"', 'a "b" %41.txt', ""),
+    ],
+)
+def test_a_file_says_its_name_and_type(head: str, filename: str, media_type: str) -> None:
+    begins = f"--{BOUNDARY}\r\nContent-Disposition: form-data; {head}\r\n\r\n"
+    (begun,) = FormParser(BOUNDARY).feed(begins.encode())
+    assert begun == PartBegins("file", filename, media_type)

@@ -57,6 +57,8 @@ async def sessions_artifacts_get(api: Checked) -> None:
     """Get the bytes of a file."""
     session, path = await _with_file(api)
     assert await api.ask("GET", f"{path}/{ABC}") == "abc"
+    assert await api.ask("GET", f"{path}/{ABC}", 206, headers={"Range": "bytes=1-1"}) == "b"
+    assert await api.ask("GET", f"{path}/{ABC}", 416, headers={"Range": "bytes=7-"}) is None
     await api.ask("GET", f"{path}/{'0' * 64}", 404, "not_found")
     await _missing(api, "GET", f"artifacts/{ABC}")
     await api.ask("DELETE", f"{SESSIONS}/{session['id']}", 204, params={"erase": "true"})

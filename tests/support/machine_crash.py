@@ -1,7 +1,6 @@
 """A user of machines, a service that dies under that user at a named append, and what is then true.
 
-`Dying` is a log that never answers any more from its crash on: whoever appends waits for ever, as
-the code of a process does that was killed there. What was kept on the disk stays, machines do not.
+What was kept on the disk stays, machines do not.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from eventstore.commit import Append, Commit
 from eventstore.memory import MemoryLog
 from projections.events import CODEC
 from projections.events.status import ENDED
@@ -21,37 +19,11 @@ from projections.folds.vm import VM_ENDED
 from sessions.domain.commands import Delete
 from sessions.domain.rejections import Rejection
 from sessions.runtimes.vm.port import MachineError, Program
+from tests.support.dying_log import Dying
 from tests.support.machine_service import USER, Service, opened, until
-from tests.support.scripted_machines import Script, ScriptedMachines
+from tests.support.scripted_machines import ScriptedMachines
 
 AT_REST = frozenset({"pending", "paused", "running", *ENDED})
-
-
-class Dying:
-    """A log that dies at its append number `at`: before the commit is there, or after it."""
-
-    def __init__(self, log: MemoryLog, script: Script, at: int, *, after: bool) -> None:
-        self.dead = asyncio.Event()
-        self.appends = 0
-        self._log = log
-        self._script = script
-        self._at = at
-        self._after = after
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log, name)
-
-    async def append(self, wish: Append) -> Commit:
-        """Append, unless it is dead or dies of it."""
-        self.appends += 1
-        if self.appends < self._at:
-            return await self._log.append(wish)
-        if self.appends == self._at and self._after:
-            await self._log.append(wish)
-        self._script.frozen = True
-        self.dead.set()
-        await asyncio.Event().wait()
-        raise AssertionError("unreachable")
 
 
 def program(code: str) -> Program:

@@ -8,23 +8,22 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from eventstore.feed import Feed
 from eventstore.vault import Vault
 from projections.folds.session import Session
 from projections.folds.vm import Vm
 from projections.follower import Follower
-from projections.views.store import Views
 from sessions import ids
 from sessions.app import wall_clock_us
 from sessions.caller import Caller
 from sessions.domain.admission import Budget
 from sessions.domain.commands import CreateSession
+from sessions.gate import Gate
 from sessions.machine_book import MachineBook
-from sessions.machine_gate import Gate
 from sessions.machine_life import Limits
 from sessions.machines import MachineSessions
 from sessions.service import Sessions
 from tests.support.scripted_machines import ScriptedMachines
+from tests.support.standing import standing
 
 USER = Caller(
     actor="key:user", tenant="lab", scopes=("sessions:read", "sessions:write"), correlation_id="r-1"
@@ -112,33 +111,16 @@ async def opened(
     close: bool = True,
 ) -> AsyncIterator[Service]:
     """A service on `log`; without `close` it ends as a crash ends it."""
-    vault = await Vault.open(folder)
-    views = await Views.open(folder, "epoch", log.size)
-    follower = Follower(log, views)
-    await follower.catch_up()
-    sessions = Sessions(log, Feed(log), follower, vault, clock_us)
-    book = MachineBook(log, follower, views, sessions)
-    machines = MachineSessions(book, vault, runtime, Gate(budget), clock_us, limits)
+    async with standing(folder, log, clock_us, close=close) as (below, runtimes):
+        book = MachineBook(log, below.follower, below.views, below.sessions)
+        machines = MachineSessions(book, below.vault, runtime, Gate(budget), clock_us, limits)
 
-    def notify(state: Session) -> None:
-        sessions.waiters.notify(state)
-        machines.notice(state)
+        def notify(state: Session) -> None:
+            below.sessions.waiters.notify(state)
+            machines.notice(state)
 
-    follower.states.on_change[Session] = notify
-    follower.states.on_change[Vm] = machines.notice_vm
-    following = asyncio.create_task(follower.run())
-    try:
+        below.follower.states.on_change[Session] = notify
+        below.follower.states.on_change[Vm] = machines.notice_vm
+        runtimes.push_async_callback(machines.close)
         await machines.open()
-        yield Service(follower, sessions, machines, runtime, vault)
-    finally:
-        if close:
-            await machines.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-        if not close:
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-        await views.close()
-        await vault.close()
+        yield Service(below.follower, below.sessions, machines, runtime, below.vault)

@@ -6,9 +6,8 @@ What was kept is in `disk`, which outlives the service as a real disk does; mach
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from sessions.runtimes.vm.port import (
     Ending,
@@ -19,8 +18,10 @@ from sessions.runtimes.vm.port import (
     RuntimeUnavailable,
     Wanted,
 )
+from tests.support.script import Act as Act
+from tests.support.script import Died
+from tests.support.script import Script as Plot
 
-Act = Literal["ok", "fail", "hang", "die", "unavailable"]
 STEPS: Final = (
     "check",
     "spawn",
@@ -38,40 +39,21 @@ STEPS: Final = (
 )
 
 
-class Script:
-    """What happens at which time of which step; `calls` counts them."""
+class Script(Plot):
+    """What machines do wrong at which time of which step."""
 
     def __init__(self, **acts: Act) -> None:
-        self.acts: dict[str, list[Act]] = {step: [act] for step, act in acts.items()}
-        self.calls: Counter[str] = Counter()
-        self.entered = asyncio.Event()
-        self.frozen = False
-        """True once the service is dead: nothing is done any more."""
-
-    def then(self, step: str, *acts: Act) -> None:
-        """The next times of a step go so, and the later ones well."""
-        self.acts[step] = list(acts)
+        missing = RuntimeUnavailable("there is no QEMU: apt-get install qemu-system-x86")
+        super().__init__(MachineFailed, missing, acts)
 
     async def at(self, step: str, machine: Any = None) -> None:
         """Do what the script says of this step."""
-        self.calls[step] += 1
-        acts = self.acts.get(step)
-        act = "hang" if self.frozen else acts.pop(0) if acts else "ok"
-        await asyncio.sleep(0)
-        match act:
-            case "fail":
-                raise MachineFailed(f"the script fails {step}")
-            case "unavailable":
-                raise RuntimeUnavailable("there is no QEMU: apt-get install qemu-system-x86")
-            case "hang":
-                self.entered.set()
-                await asyncio.Event().wait()
-            case "die":
-                if machine is not None:
-                    machine.end(Ending(reason="runtime_lost", detail="the process is gone"))
-                raise MachineFailed(f"the machine died at {step}")
-            case "ok":
-                pass
+        try:
+            await self.perform(step)
+        except Died:
+            if machine is not None:
+                machine.end(Ending(reason="runtime_lost", detail="the process is gone"))
+            raise MachineFailed(f"the machine died at {step}") from None
 
 
 class ScriptedTerminal:

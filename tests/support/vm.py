@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import pytest
 
+from sessions.runtimes.leftovers import tag_of
 from sessions.runtimes.vm.image import default_cache
 from sessions.runtimes.vm.machine import Patience, QemuMachine
 from sessions.runtimes.vm.port import Outcome, Program, Wanted
 from sessions.runtimes.vm.programs import TO_BUILD, TO_DOWNLOAD, TO_RUN, missing, packages_of
 from sessions.runtimes.vm.runtime import Qemu
-from sessions.runtimes.vm.sweep import machine_name, orphans, tag_of
+from sessions.runtimes.vm.sweep import machine_name, orphans
 from tests.support.process import eventually
 from tests.support.vm_traces import groups_in, groups_named
 

@@ -15,7 +15,8 @@ from typing import Any, Final, Protocol
 
 from projections.events.status import ENDED
 from projections.folds.vm import VM_ENDED
-from sessions.runtimes.vm.sweep import machine_name, orphans, tag_of
+from sessions.runtimes.leftovers import tag_of
+from sessions.runtimes.vm.sweep import machine_name, orphans
 
 SETTLE_S: Final = 60.0
 POLL_S: Final = 0.05

@@ -8,7 +8,8 @@ import pytest
 from eventstore.commit import Position
 from projections.folds.session import SECOND_US
 from projections.folds.vm import Vm
-from sessions.dialects.instavm import queries, wire_records
+from sessions.dialects import queries
+from sessions.dialects.instavm import wire_records
 from sessions.failure import Failure
 
 DAY_US = 86_400 * SECOND_US

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.events.status import REASONS
-from sessions.runtimes.vm.endings import ending_of, how_it_ended, silent_for
+from sessions.runtimes.exit_codes import how_it_ended
+from sessions.runtimes.vm.endings import ending_of, silent_for
 
 
 @pytest.mark.parametrize(

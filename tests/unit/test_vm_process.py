@@ -55,6 +55,7 @@ async def test_a_program_that_is_not_there():
         Process(["no-such-program"], [])
 
 
+@pytest.mark.slow(reason="waits until one that stands still is given up")
 async def test_who_should_work_and_stands_still_is_not_waited_for():
     busy = Process(["sh", "-c", "while :; do :; done"], [])
     with pytest.raises(MachineFailed, match="a sum took more than 1 s"):

@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from sessions.runtimes.vm.sweep import empty, end_orphans, machine_name, orphans, tag_of
+from sessions.runtimes.leftovers import empty, tag_of
+from sessions.runtimes.vm.sweep import end_orphans, machine_name, orphans
 
 QEMU = "qemu-system-x86_64"
 

@@ -12,9 +12,9 @@ from projections.folds.catalog import Entry
 from sessions.caller import Caller
 from sessions.catalog import Catalog
 from sessions.dialects.galtea import entities, queries, references
-from sessions.dialects.galtea.answers import json_answer
 from sessions.dialects.galtea.entities import PARENTS, Entity
 from sessions.dialects.galtea.wire import uuid_of
+from sessions.dialects.reading import json_answer
 from sessions.web.appkeys import CATALOG
 from sessions.web.auth import authorised
 from sessions.web.bodies import json_body

@@ -8,8 +8,7 @@ import msgspec
 from aiohttp import web
 
 from sessions.dialects.galtea import creation, wire
-from sessions.dialects.galtea.answers import json_answer
-from sessions.dialects.reading import session_of_kind
+from sessions.dialects.reading import json_answer, session_of_kind
 from sessions.domain.rejections import NotFound
 from sessions.web.appkeys import CATALOG, SESSIONS
 from sessions.web.auth import authorised

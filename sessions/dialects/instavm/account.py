@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from sessions.dialects.instavm.sandboxes import json_answer
+from sessions.dialects.reading import json_answer
 from sessions.failure import Failure
 from sessions.web.auth import authorised
 from sessions.web.surface import Handler

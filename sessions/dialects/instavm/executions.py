@@ -12,8 +12,7 @@ from aiohttp import web
 
 from sessions.caller import SERVICE, Caller
 from sessions.dialects.instavm import wire_executions
-from sessions.dialects.instavm.sandboxes import json_answer
-from sessions.dialects.reading import session_of_kind
+from sessions.dialects.reading import json_answer, session_of_kind
 from sessions.domain.rejections import Forbidden, NotFound
 from sessions.execution_results import Execution
 from sessions.failure import Failure

@@ -9,10 +9,9 @@ from typing import Final
 
 from aiohttp import web
 
+from sessions.dialects.forms import fields_of, form_of
 from sessions.dialects.instavm import wire_files
-from sessions.dialects.instavm.forms import fields_of, form_of
-from sessions.dialects.instavm.sandboxes import json_answer
-from sessions.dialects.reading import session_of_kind
+from sessions.dialects.reading import json_answer, session_of_kind
 from sessions.failure import Failure
 from sessions.runtimes.vm.port import GuestRefused, MachineError
 from sessions.web.appkeys import CORRELATION_ID, MACHINES, SETTINGS

@@ -7,7 +7,8 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from sessions.dialects.instavm import queries, wire_network
+from sessions.dialects import queries
+from sessions.dialects.instavm import wire_network
 from sessions.dialects.instavm.lookups import vm_of_path
 from sessions.dialects.reading import answer, session_of_kind
 from sessions.failure import Failure

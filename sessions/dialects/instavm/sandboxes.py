@@ -5,16 +5,15 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Final
 
-import msgspec
 from aiohttp import web
 
 from projections.folds.session import SECOND_US
 from projections.views.lists import VmFilter
-from sessions.dialects import fastapi
+from sessions.dialects import fastapi, queries
 from sessions.dialects.instants import instant
-from sessions.dialects.instavm import queries, wire_records
+from sessions.dialects.instavm import wire_records
 from sessions.dialects.instavm.lookups import all_vms, own
-from sessions.dialects.reading import answer, session_of_kind
+from sessions.dialects.reading import answer, json_answer, session_of_kind
 from sessions.domain import policy
 from sessions.failure import FieldError
 from sessions.web.appkeys import CLOCK_US
@@ -64,11 +63,6 @@ async def usage_breakdown(request: web.Request) -> web.Response:
             break
         lived.add(vm)
     return json_answer(lived.breakdown())
-
-
-def json_answer(body: object) -> web.Response:
-    """200 with `body` as JSON."""
-    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
 
 
 def _period(request: web.Request, today: date) -> tuple[date, date]:

@@ -8,10 +8,11 @@ import msgspec
 from aiohttp import web
 
 from projections.folds.vm_snapshot import Snapshot
-from sessions.dialects.instavm import queries, wire_snapshots, wire_vms
+from sessions.dialects import queries
+from sessions.dialects.instavm import wire_snapshots, wire_vms
 from sessions.dialects.instavm.lookups import vm_of_path
-from sessions.dialects.instavm.sandboxes import json_answer
 from sessions.dialects.instavm.vms import shown
+from sessions.dialects.reading import json_answer
 from sessions.failure import Failure
 from sessions.web.appkeys import MACHINES
 from sessions.web.auth import authorised

@@ -13,9 +13,8 @@ from aiohttp import web
 from sessions.caller import Caller
 from sessions.dialects.instavm import wire_terminals
 from sessions.dialects.instavm.lookups import vm_of_path
-from sessions.dialects.instavm.sandboxes import json_answer
 from sessions.dialects.instavm.wire_records import without_zone
-from sessions.dialects.reading import session_of_kind
+from sessions.dialects.reading import json_answer, session_of_kind
 from sessions.domain.rejections import NotFound
 from sessions.machine_terminals import Opened
 from sessions.web.appkeys import MACHINES, SCREENS

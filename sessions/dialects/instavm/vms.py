@@ -16,10 +16,10 @@ from projections.folds.vm_snapshot import Snapshot
 from projections.views.lists import VmFilter
 from sessions import ids
 from sessions.caller import Caller
-from sessions.dialects.instavm import queries, wire_records, wire_vms
+from sessions.dialects import queries
+from sessions.dialects.instavm import wire_records, wire_vms
 from sessions.dialects.instavm.lookups import all_vms, own, vm_of_path
-from sessions.dialects.instavm.sandboxes import json_answer
-from sessions.dialects.reading import answer, session_of_kind
+from sessions.dialects.reading import answer, json_answer, session_of_kind
 from sessions.domain.rejections import NoMachine, NotFound
 from sessions.web.appkeys import CLOCK_US, MACHINES, SESSIONS, VAULT
 from sessions.web.auth import authorised

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from sessions.dialects import fastapi
+from sessions.dialects import fastapi, queries
 from sessions.dialects.fastapi import Field, Path, Wrong
-from sessions.dialects.instavm import queries
 from sessions.failure import FieldError
 
 HOME: Final = "/workspace"

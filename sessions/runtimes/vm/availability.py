@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from sessions.runtimes.leftovers import tag_of
 from sessions.runtimes.vm.acceleration import (
     Acceleration,
     known_acceleration,
@@ -30,7 +31,7 @@ from sessions.runtimes.vm.programs import (
     missing,
     packages_of,
 )
-from sessions.runtimes.vm.sweep import orphans, tag_of
+from sessions.runtimes.vm.sweep import orphans
 
 VCPU_COUNTS: Final = (1, 2, 4, 6, 8)
 # Packages, the unpacked guest and the image; and one template with its memory.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Final
 
 from projections.events.status import Reason
+from sessions.runtimes.exit_codes import how_it_ended
 from sessions.runtimes.vm.port import Ending
 
 # A guest that panics, or whose agent ended, resets itself; QEMU is told not to start again.
@@ -38,13 +38,3 @@ def ending_of(code: int, said: str, last_words: str) -> Ending:
     return Ending(
         reason="runtime_lost" if code <= 0 else "runtime_failed", detail=detail, exit_code=code
     )
-
-
-def how_it_ended(code: int) -> str:
-    """An exit code in words; a negative one is a signal."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"killed by signal {-code}"

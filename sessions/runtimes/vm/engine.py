@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from sessions.runtimes.in_thread import to_its_end
 from sessions.runtimes.vm.argv import (
     MEMORY_DEVICE,
     Descriptors,
@@ -21,7 +22,6 @@ from sessions.runtimes.vm.argv import (
     private_memory,
     shared_memory,
 )
-from sessions.runtimes.vm.in_thread import to_its_end
 from sessions.runtimes.vm.isolation import Cell
 from sessions.runtimes.vm.port import MachineFailed
 from sessions.runtimes.vm.process import Process

@@ -12,19 +12,20 @@ from typing import Any, Final
 
 import structlog
 
+from sessions.runtimes.in_thread import to_its_end
+from sessions.runtimes.leftovers import empty, tag_of
+from sessions.runtimes.pool import WarmPool
 from sessions.runtimes.vm.acceleration import find_acceleration, qemu_version
 from sessions.runtimes.vm.argv import BASE_MB, Shape
 from sessions.runtimes.vm.control_groups import find_control_groups
 from sessions.runtimes.vm.image import Image, build_image
-from sessions.runtimes.vm.in_thread import to_its_end
 from sessions.runtimes.vm.isolation import Isolation, find_isolation
 from sessions.runtimes.vm.kept import Kept, KeptMachines
 from sessions.runtimes.vm.machine import Birth, Patience, QemuMachine
-from sessions.runtimes.vm.pool import WarmPool
 from sessions.runtimes.vm.port import MachineError, MachineFailed, RuntimeUnavailable, Wanted
 from sessions.runtimes.vm.programs import TO_RUN, missing, packages_of
 from sessions.runtimes.vm.starter import WARMING, Spawned, Starter
-from sessions.runtimes.vm.sweep import empty, end_orphans, tag_of
+from sessions.runtimes.vm.sweep import end_orphans
 from sessions.runtimes.vm.templates import Templates
 
 VCPU_COUNTS: Final = (1, 2, 4, 6, 8)
@@ -83,7 +84,9 @@ class Qemu:
         self._isolation: Isolation | None = None
         self._ground: _Ground | None = None
         self._warm_mb = warm_mb
-        self._pool = WarmPool(warm or {}, self._make_warm, self._is_busy, self._progress)
+        self._pool: WarmPool[QemuMachine] = WarmPool(
+            warm or {}, self._make_warm, self._is_busy, self._not_warm, MachineError
+        )
 
     async def open(self) -> int:
         """End what an earlier service of this folder left; how many machines that were.
@@ -265,9 +268,12 @@ class Qemu:
         try:
             await self._grounded()
         except MachineError as error:
-            self._progress(f"no machine can be kept warm: {error}")
+            self._not_warm(error)
         else:
             self._pool.start()
+
+    def _not_warm(self, error: Exception) -> None:
+        self._progress(f"no machine can be kept warm: {error}")
 
     async def _grounded(self) -> _Ground:
         await self.open()

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from sessions.runtimes.in_thread import to_its_end
 from sessions.runtimes.vm.argv import BASE_MB, Shape
 from sessions.runtimes.vm.channel import Channel
 from sessions.runtimes.vm.engine import (
@@ -22,7 +23,6 @@ from sessions.runtimes.vm.engine import (
     memory_of_template,
 )
 from sessions.runtimes.vm.image import Image
-from sessions.runtimes.vm.in_thread import to_its_end
 from sessions.runtimes.vm.isolation import MACHINES_MAX, Isolation
 from sessions.runtimes.vm.kept import Kept, KeptMachines
 from sessions.runtimes.vm.machine import Birth, Origin, Patience, QemuMachine

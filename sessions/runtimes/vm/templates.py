@@ -14,9 +14,9 @@ from typing import Final
 
 import msgspec
 
+from sessions.runtimes.in_thread import to_its_end
 from sessions.runtimes.vm.argv import BASE_MB, Shape, shape_key
 from sessions.runtimes.vm.image import Image, Progress
-from sessions.runtimes.vm.in_thread import to_its_end
 from sessions.runtimes.vm.memory_files import copy_sparse, memory_file, opened, seal
 from sessions.runtimes.vm.port import RuntimeUnavailable
 

@@ -1,4 +1,4 @@
-"""Query parameters of InstaVM's API, refused as FastAPI refuses them."""
+"""Query parameters, refused as FastAPI refuses them."""
 
 from __future__ import annotations
 

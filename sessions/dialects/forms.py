@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from sessions.artifacts import in_thread
-from sessions.dialects.instavm.multipart import (
+from sessions.dialects.multipart import (
     PARTS_MAX,
     BadForm,
     Event,
@@ -32,11 +32,18 @@ URLENCODED: Final = "application/x-www-form-urlencoded"
 
 
 class Form:
-    """A form; `file` are the bytes of its file, which can be read once."""
+    """A form; `file` are the bytes of its file, which can be read once.
 
-    def __init__(self, fields: dict[str, str], file: AsyncIterator[bytes]) -> None:
+    `filename` and `media_type` are what the form says of it, or empty.
+    """
+
+    def __init__(
+        self, fields: dict[str, str], file: AsyncIterator[bytes], begun: PartBegins
+    ) -> None:
         self.fields = fields
         self.file = file
+        self.filename = begun.filename
+        self.media_type = begun.media_type
 
 
 async def fields_of(request: web.Request) -> dict[str, str]:
@@ -72,16 +79,17 @@ async def form_of(
     if request.content_type != MULTIPART:
         raise _wrong_type(MULTIPART)
     parts = _Parts(request)
-    if not await parts.to_file():
+    begun = await parts.to_file()
+    if begun is None:
         field = FieldError(("body", FILE), "Field required", "missing")
         raise Failure(422, "invalid_body", "file: Field required", fields=(field,))
     if all(name in parts.fields for name in needed):
-        yield Form(parts.fields, parts.file())
+        yield Form(parts.fields, parts.file(), begun)
         return
     with tempfile.TemporaryFile() as aside:
         await _put_aside(parts.file(), aside, spooled_bytes_max)
         await asyncio.to_thread(aside.seek, 0)
-        yield Form(parts.fields, in_thread(aside))
+        yield Form(parts.fields, in_thread(aside), begun)
 
 
 class _Parts:
@@ -91,14 +99,14 @@ class _Parts:
         self.fields: dict[str, str] = {}
         self._events = _events(request)
 
-    async def to_file(self) -> bool:
-        """Read fields up to the file; False where there is none."""
+    async def to_file(self) -> PartBegins | None:
+        """Read fields up to the file; None where there is none."""
         async for event in self._events:
             if isinstance(event, PartBegins):
                 if event.name == FILE:
-                    return True
+                    return event
                 self.fields[event.name] = await self._text()
-        return False
+        return None
 
     async def to_end(self) -> None:
         """Read all fields that are left; a file, or another one, is dropped."""

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from sessions.runtimes.vm.in_thread import to_its_end
+from sessions.runtimes.in_thread import to_its_end
 
 
 async def test_what_the_work_gives_or_raises():

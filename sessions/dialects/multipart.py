@@ -10,11 +10,22 @@ BOUNDARY_CHARS_MAX: Final = 70
 HEAD_BYTES_MAX: Final = 8 << 10
 PARTS_MAX: Final = 32
 _BLANKS: Final = b" \t"
-_NAME: Final = re.compile(
-    rb"\r\ncontent-disposition:[ \t]*form-data\b[^\r\n]*?;[ \t]*name="
-    rb"(?:\"([^\"\r\n]*)\"|([^\s;\"]+))",
-    re.IGNORECASE,
-)
+
+
+def _parameter(name: bytes) -> re.Pattern[bytes]:
+    return re.compile(
+        rb"\r\ncontent-disposition:[ \t]*form-data\b[^\r\n]*?;[ \t]*"
+        + name
+        + rb"=(?:\"([^\"\r\n]*)\"|([^\s;\"]+))",
+        re.IGNORECASE,
+    )
+
+
+_NAME: Final = _parameter(b"name")
+_FILENAME: Final = _parameter(b"filename")
+_MEDIA_TYPE: Final = re.compile(rb"\r\ncontent-type:[ \t]*([^\r\n]*)", re.IGNORECASE)
+# A name cannot hold these as they are (WHATWG HTML, multipart/form-data encoding algorithm).
+_ESCAPED: Final = ((b"%22", b'"'), (b"%0D", b"\r"), (b"%0A", b"\n"))
 _State = Literal["preamble", "delimiter", "head", "data", "end"]
 
 
@@ -23,9 +34,11 @@ class BadForm(Exception):
 
 
 class PartBegins(NamedTuple):
-    """A part of this name begins."""
+    """A part of this name begins; that of a file says its own name and, perhaps, its type."""
 
     name: str
+    filename: str = ""
+    media_type: str = ""
 
 
 class PartData(NamedTuple):
@@ -65,10 +78,10 @@ class FormParser:
                     yield PartEnds()
                 more = ends
             elif self._state == "head":
-                name = self._head()
-                if name is not None:
-                    yield PartBegins(name)
-                more = name is not None
+                begun = self._head()
+                if begun is not None:
+                    yield begun
+                more = begun is not None
             else:
                 more = self._preamble() if self._state == "preamble" else self._after_delimiter()
             if not more:
@@ -103,18 +116,24 @@ class FormParser:
             raise BadForm("a delimiter does not end")
         return True
 
-    def _head(self) -> str | None:
+    def _head(self) -> PartBegins | None:
         at = self._rest.find(b"\r\n\r\n")
         if at > HEAD_BYTES_MAX or (at < 0 and len(self._rest) > HEAD_BYTES_MAX):
             raise BadForm("the head of a part is too long")
         if at < 0:
             return None
-        found = _NAME.search(self._rest[: at + 2])
+        head = self._rest[: at + 2]
+        name = _NAME.search(head)
         self._parts += 1
-        if found is None or self._parts > PARTS_MAX:
+        if name is None or self._parts > PARTS_MAX:
             raise BadForm("a part has no name, or there are too many")
         self._past(at + 4, "data")
-        return (found[1] or found[2] or b"").decode(errors="replace")
+        filename, media_type = _FILENAME.search(head), _MEDIA_TYPE.search(head)
+        return PartBegins(
+            _text(name),
+            "" if filename is None else _text(filename, escaped=True),
+            "" if media_type is None else media_type[1].decode(errors="replace").strip(),
+        )
 
     def _data(self) -> tuple[bytes, bool]:
         """More bytes of the part, and whether it ends with them."""
@@ -130,3 +149,10 @@ class FormParser:
     def _past(self, count: int, state: _State) -> None:
         self._rest = self._rest[count:]
         self._state = state
+
+
+def _text(found: re.Match[bytes], *, escaped: bool = False) -> str:
+    raw = found[1] or found[2] or b""
+    for written, meant in _ESCAPED if escaped else ():
+        raw = raw.replace(written, meant)
+    return raw.decode(errors="replace")
