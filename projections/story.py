@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from eventstore.commit import Event
 from eventstore.errors import UnknownEvent
+from projections.browser_story import BROWSER_SENTENCES
 from projections.events import CODEC
 from projections.events.access import KeyIssued, KeyRevoked
 from projections.events.artifact import ArtifactStored
@@ -277,6 +278,7 @@ SENTENCES: Final[dict[type, Callable[[Any, Known], str]]] = {
     ChannelPosted: _posted,
     SessionResumedBy: _resumed_by,
     **MACHINE_SENTENCES,
+    **BROWSER_SENTENCES,
     KeyIssued: _key_issued,
     KeyRevoked: lambda *_: "key closed for good",
     CatalogEntered: _entered,

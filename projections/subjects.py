@@ -47,6 +47,7 @@ def _session_row(state: session.Session) -> tuple[object, ...]:
         state.created_at,
         session.deadline(state),
         state.tests_running,
+        int(state.browser is not None and state.browser.open),
         int(state.deleted),
         session_text(state),
         state_text(state),
@@ -101,6 +102,7 @@ SESSION: Final = Subject(
         "created_at",
         "deadline",
         "tests_running",
+        "browser_open",
         "deleted",
         "text",
         "state",
@@ -155,7 +157,7 @@ SUBJECTS: Final[dict[str, Subject]] = {
 }
 # A change of any of these makes the views of an older version worthless: they are rebuilt.
 VIEWS_VERSION: Final = (
-    f"schema 3, session {session.VERSION}, vm {vm.VERSION}, "
+    f"schema 4, session {session.VERSION}, vm {vm.VERSION}, "
     f"snapshot {vm_snapshot.VERSION}, key {access.VERSION}, catalog {catalog.VERSION}, "
     f"device {device.VERSION}"
 )

@@ -7,6 +7,21 @@ from typing import Final
 from eventstore.codec import Codec
 from projections.events.access import KeyIssued, KeyRevoked
 from projections.events.artifact import ArtifactStored
+from projections.events.browser import (
+    BrowserActed,
+    BrowserAttached,
+    BrowserClosed,
+    BrowserCookiesSet,
+    BrowserDetached,
+    BrowserFileAdded,
+    BrowserFileRemoved,
+    BrowserObserved,
+    BrowserOpened,
+    BrowserPictured,
+    BrowserRecorded,
+    BrowserRequested,
+    BrowserScraped,
+)
 from projections.events.catalog import CatalogEntered
 from projections.events.device import DeviceRegistered, DeviceRemoved
 from projections.events.request import RequestAnswered
@@ -93,6 +108,19 @@ VOCABULARY: Final = (
     SnapshotReady,
     SnapshotFailed,
     SnapshotDeleted,
+    BrowserRequested,
+    BrowserOpened,
+    BrowserObserved,
+    BrowserActed,
+    BrowserScraped,
+    BrowserPictured,
+    BrowserCookiesSet,
+    BrowserFileAdded,
+    BrowserFileRemoved,
+    BrowserRecorded,
+    BrowserAttached,
+    BrowserDetached,
+    BrowserClosed,
     KeyIssued,
     KeyRevoked,
     CatalogEntered,

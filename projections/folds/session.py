@@ -33,9 +33,11 @@ from projections.events.test_run import (
     TestStarted,
     TestTimedOut,
 )
+from projections.folds import browser as browser_fold
+from projections.folds.browser import Visit
 
 PREFIX: Final = "session/"
-VERSION: Final = 3
+VERSION: Final = 4
 SECOND_US: Final = 1_000_000
 
 
@@ -44,6 +46,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
 
     `created` and `position` are the positions of its first and last commit, `status_position` that
     of the commit that gave it its status. `secrets` are sealed texts by name, noise once `erased`.
+    `browser` is there once one was wanted.
     """
 
     id: str
@@ -77,6 +80,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     tests_total: int = 0
     tests_running: int = 0
     tests_completed: int = 0
+    browser: Visit | None = None
     deleted: bool = False
     erased: bool = False
 
@@ -311,6 +315,17 @@ def _answered(state: Session, _: RequestAnswered, commit: Commit) -> Session:
     return replace(state, position=commit.position)
 
 
+def _browsed(state: Session, fact: Fact, commit: Commit) -> Session:
+    used = type(fact) in browser_fold.USES
+    return replace(
+        state,
+        browser=browser_fold.evolve(state.browser, fact, commit),
+        position=commit.position,
+        updated_at=commit.at,
+        active_at=max(state.active_at, commit.at) if used else state.active_at,
+    )
+
+
 def _touched(state: Session, _: Fact, commit: Commit) -> Session:
     return replace(state, position=commit.position, updated_at=commit.at)
 
@@ -332,4 +347,5 @@ _STEPS: Final[dict[type, Callable[[Session, Any, Commit], Session]]] = {
     TestCompleted: _test_completed,
     TestTimedOut: _test_timed_out,
     ResultsReplaced: _results_replaced,
+    **dict.fromkeys(browser_fold.STEPS, _browsed),
 }

@@ -1,5 +1,5 @@
 -- The indexes that lists need; a rebuild makes them when all rows stand, which is faster.
--- Deleted sessions are in none of them, but for the clocks.
+-- Deleted sessions are in none of them, but for the clocks and for browsers.
 
 CREATE INDEX sessions_in_order__N__
 ON sessions__NEXT__ (tenant, created, kind, status, owner, created_at) WHERE deleted = 0;
@@ -11,6 +11,8 @@ CREATE INDEX sessions_by_deadline__N__
 ON sessions__NEXT__ (deadline) WHERE deadline IS NOT NULL;
 CREATE INDEX sessions_with_tests_out__N__
 ON sessions__NEXT__ (created) WHERE tests_running > 0 AND deleted = 0;
+CREATE INDEX sessions_with_browsers__N__
+ON sessions__NEXT__ (created) WHERE browser_open = 1;
 CREATE INDEX session_labels_by_label__N__ ON session_labels__NEXT__ (tenant, label, created);
 CREATE INDEX vms_by_session__N__ ON vms__NEXT__ (session, created);
 CREATE INDEX vms_in_order__N__ ON vms__NEXT__ (tenant, created, status);

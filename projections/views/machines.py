@@ -21,23 +21,24 @@ _snapshot: Final = msgspec.json.Decoder(Snapshot).decode
 
 async def vms_there(views: Views) -> AsyncIterator[Vm]:
     """Every machine that has not ended, oldest first."""
-    async for vm in _all(views, "vms_there", _vm):
+    async for vm in every(views, "vms_there", _vm):
         yield vm
 
 
 async def sessions_with_machines(views: Views) -> AsyncIterator[Session]:
     """Every session of machines that is neither pending nor at rest nor ended, oldest first."""
-    async for session in _all(views, "sessions_with_machines", _session):
+    async for session in every(views, "sessions_with_machines", _session):
         yield session
 
 
 async def snapshots_there(views: Views) -> AsyncIterator[Snapshot]:
     """Every snapshot that was not deleted, oldest first."""
-    async for snapshot in _all(views, "snapshots_there", _snapshot):
+    async for snapshot in every(views, "snapshots_there", _snapshot):
         yield snapshot
 
 
-async def _all(views: Views, query: str, decode: Any) -> AsyncIterator[Any]:
+async def every(views: Views, query: str, decode: Any) -> AsyncIterator[Any]:
+    """The states that a query gives page by page, oldest first."""
     after = 0
     while True:
         rows = await views.fetch(QUERIES[query], (after, PAGE))

@@ -59,5 +59,8 @@ WHERE kind = 'vm' AND deleted = 0
 AND status IN ('queued', 'starting', 'running', 'blocked', 'pausing', 'resuming')
 AND created > ? ORDER BY created LIMIT ?
 
+-- sessions_with_browsers --
+SELECT state FROM sessions WHERE browser_open = 1 AND created > ? ORDER BY created LIMIT ?
+
 -- snapshots_there --
 SELECT state FROM vm_snapshots WHERE deleted = 0 AND created > ? ORDER BY created LIMIT ?

@@ -13,6 +13,7 @@ CREATE TABLE sessions__NEXT__ (
     created_at INTEGER NOT NULL,
     deadline   INTEGER,
     tests_running INTEGER NOT NULL,
+    browser_open INTEGER NOT NULL,
     deleted    INTEGER NOT NULL,
     text       TEXT NOT NULL,
     state      TEXT NOT NULL

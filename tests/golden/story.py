@@ -48,6 +48,7 @@ from projections.events.vm import (
     VmStopped,
     VmSuspended,
 )
+from tests.golden.browser_story import VISIT, browser_story
 from tests.golden.machine_story import machine_story
 
 DEVIN = "session/0198c0de-0000-7000-8000-000000000001"
@@ -75,6 +76,12 @@ PASSWORD = "sealed:v1:j2uGsqYE8MTYT7lU/fo4gAp1nkIr17PXZbC8k1uLLNRuTo0="
 CODE = "sealed:v1:YoGhpkQI804sUf9u6gczFikbo60OBu3LJsiLi9OTPpcBYcis"
 OUT = "sealed:v1:3w1aDjk2KkQAmUJbyg40sHf7fM8CIjaTzF2ER0K6"
 ERR = "sealed:v1:D3VxNfD1KQmlWorSMJdIMfz4FPOQIzQlLOK+rAHVAtu8"
+OPENING = (
+    "sealed:v1:HPCjw9tnxa3j6jc0seng5KggaHg+3Qy4sjO5prJSl4U8vollzV7c74up5mc/"
+    "/6opH+GVSplROjvsy6LjlvpR0kCf"
+)
+TYPED = "sealed:v1:YEb5B7BevA+oxA+Pd/mFjlmsMqC2PjDiZdOFh68ZogTHy3Mb/MHnjo1HgP1R3Iw="
+JAR = "sealed:v1:PN4ezkbC7F2JO5j0/Gs1HT5TK8RIPaPUSkYIR7JeZahVG4ntx85KIMOvlnMRCVNZ1hXtl0rY"
 VAULT_TEXTS: dict[str, dict[str, Any]] = {
     DEVIN: {
         "key": "e064f2cbed2e650882ed6220733135c6eebea52dcea922797d0f5f1ec7960924",
@@ -95,6 +102,14 @@ VAULT_TEXTS: dict[str, dict[str, Any]] = {
         "texts": {
             WORDS: '{"content":"the code is 4711","data":{"seen":true}}',
             PASSWORD: "hunter2",
+        },
+    },
+    VISIT: {
+        "key": "0c0f1bde0d29cf55e3acd34dbf384b25b1a0304ba692aaef4f6add74e9bbef02",
+        "texts": {
+            OPENING: '{"headers":{"X-Key":"1"},"proxy":null}',
+            TYPED: '{"value":"hunter2"}',
+            JAR: '[{"name":"a","value":"b"}]',
         },
     },
 }
@@ -330,4 +345,5 @@ STORY: tuple[tuple[str, dict[str, Any], tuple[Fact, ...]], ...] = (
     (DEVICE, CI, (DeviceRegistered(user_agent="Größe/1.0", name="Other 0"),)),
     (DEVICE, CI, (ChannelPosted(type="start_session", data={"session_token": "t"}),)),
     (DEVICE, SERVICE, (DeviceRemoved(reason="idle_timeout"),)),
+    *browser_story(CI, SERVICE, (OPENING, TYPED, JAR)),
 )

@@ -92,7 +92,11 @@ def test_a_wrong_value_in_any_column_is_found(case, prefix, column):
     folder, _ = case
     table = SUBJECTS[prefix].table
     [(created,)] = views_sql(folder, f"SELECT max(created) FROM {table}")
-    wrong = 7 if column in ("created_at", "deadline", "tests_running", "deleted") else "wrong"
+    wrong = (
+        7
+        if column in ("created_at", "deadline", "tests_running", "browser_open", "deleted")
+        else "wrong"
+    )
     views_sql(folder, f"UPDATE {table} SET {column} = ? WHERE created = ?", wrong, created)
     found = compared(folder).difference
     assert (found.table, found.created, found.column) == (table, created, column)

@@ -231,6 +231,7 @@ def test_a_commit_that_is_none_is_one_clear_line(folder, capsys):
         assert err.count("\n") == 1
 
 
+@pytest.mark.slow(reason="starts the service and several scripts")
 async def test_beside_a_running_service_and_on_a_copy(tmp_path):
     folder = tmp_path / "data"
     async with serving(folder) as service:

@@ -17,6 +17,7 @@ from sessions.dialects.devin import wire as devin
 from sessions.dialects.devin.ids import devin_id, native_id
 from sessions.dialects.instavm import wire as instavm
 from sessions.dialects.notte import wire as notte
+from sessions.dialects.notte import wire_early, wire_sessions, wire_start
 from sessions.domain.commands import CreateSession
 from sessions.domain.decide import decide
 from sessions.failure import Failure
@@ -94,6 +95,8 @@ def test_notte_keeps_identity_and_end(state: Session, now_us: int) -> None:
     view = json_of(notte.session_response(state, now_us))
     assert view["session_id"] == state.id
     assert (view["status"] != "active") == state.ended
+    assert (json_of(wire_sessions.readiness(state))["status"] != "active") == state.ended
+    assert view["status"] != "error" or view["error"]
     assert (view["close_reason"] is not None) == state.ended
     assert view["timeout_minutes"] >= 1
     assert not view["duration"].startswith("PT-")
@@ -139,8 +142,12 @@ def test_every_reason_has_a_close_reason() -> None:
     assert notte.CLOSE_REASON.keys() == set(REASONS)
 
 
+def notte_early_command(body: Any) -> CreateSession:
+    return wire_early.to_command(wire_early.start(body, {}), "me")
+
+
 def notte_command(body: Any) -> CreateSession:
-    return notte.to_command(notte.start(body, {}), "me")
+    return wire_start.to_command(wire_start.start(body), "me")
 
 
 def devin_command(body: Any) -> CreateSession:
@@ -154,7 +161,11 @@ def instavm_command(body: Any) -> CreateSession:
 
 
 NAMES: dict[Callable[[Any], CreateSession], str] = {
-    notte_command: "session_id keep_alive screenshot session_timeout_minutes session_timeout",
+    notte_early_command: "session_id keep_alive screenshot session_timeout_minutes session_timeout",
+    notte_command: (
+        "idle_timeout_minutes timeout_minutes max_duration_minutes proxies browser_type user_agent"
+        " viewport_width viewport_height aspect_ratio extra_http_headers auth_ids cdp_url profile"
+    ),
     devin_command: (
         "prompt snapshot_id unlisted idempotent max_acu_limit secret_ids knowledge_ids tags title"
         " playbook_id session_secrets structured_output_schema"
@@ -171,7 +182,7 @@ def test_any_json_is_a_session_or_one_refusal(
     names = st.sampled_from(NAMES[command_of].split())
     bodies = st.dictionaries(names, json_values, max_size=4) | json_values
     body = data.draw(bodies)
-    if isinstance(body, dict):
+    if isinstance(body, dict) and command_of in (devin_command, instavm_command):
         body = {"prompt": "do it", "api_key": "k", **body}
     try:
         command = command_of(body)

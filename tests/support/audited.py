@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from tests.support.browser_operations import sessions_browser  # noqa: F401 - found by the name
 from tests.support.contract import Checked
 from tests.support.machine_operations import (  # noqa: F401 - found by the names
     sessions_executions,
