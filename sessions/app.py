@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final
 
 import structlog
 from aiohttp import web
@@ -21,7 +21,6 @@ from eventstore.sqlite.log import SqliteLog
 from eventstore.vault import Vault
 from projections.folds.access import Key
 from projections.folds.session import Session
-from projections.folds.vm import Vm
 from projections.follower import Follower
 from projections.history import History
 from projections.rebuilding import Rebuilding
@@ -36,6 +35,8 @@ from sessions.clocks import Clocks
 from sessions.devices import Devices
 from sessions.dialects.instavm.screens import Screens
 from sessions.dialects.instavm.terminal_socket import SHUTDOWN
+from sessions.dialects.notte.early_spaces import EarlySpaces
+from sessions.dialects.notte.looks import Looks
 from sessions.dialects.wave.channels import Channels
 from sessions.dialects.wave.choosing import Choosing, timeouts_of
 from sessions.dialects.wave.files import test_file
@@ -44,16 +45,20 @@ from sessions.dialects.wave.wire_devices import described
 from sessions.erasure import Erasures
 from sessions.evidence import Evidence
 from sessions.heads import Heads
-from sessions.machine_book import MachineBook
-from sessions.machine_gate import Gate, budget_of
-from sessions.machines import MachineSessions
 from sessions.metrics import Metrics
 from sessions.observe.broadcast import Broadcast
 from sessions.observe.protocol import CLOSE_GOING_AWAY
 from sessions.past import Past
 from sessions.runs import Runs
-from sessions.runtimes.vm.choice import NoMachines, machines_of
-from sessions.runtimes.vm.port import Machines
+from sessions.runtime_parts import (
+    MakeBrowsers,
+    MakeMachines,
+    close_runtimes,
+    open_runtimes,
+    place_runtimes,
+)
+from sessions.runtimes.browser.choice import browsers_of
+from sessions.runtimes.vm.choice import machines_of
 from sessions.service import Sessions
 from sessions.settings import Settings
 from sessions.surfaces import SURFACES
@@ -64,16 +69,20 @@ from sessions.web.appkeys import (
     ACCESS,
     ARTIFACTS,
     BROADCAST,
+    BROWSERS,
     CATALOG,
     CHANNELS,
     CLOCK_US,
     DEVICES,
+    EARLY_SPACES,
     ERASURES,
     EVIDENCE,
     FEED,
     FOLLOWER,
     HEADS,
+    LINKS,
     LOG,
+    LOOKS,
     MACHINES,
     METRICS,
     PAST,
@@ -92,10 +101,10 @@ from sessions.web.appkeys import (
     VITAL,
 )
 from sessions.web.edge import Edge
+from sessions.web.links import Links
 from sessions.web.ports import Ports
 
 PROGRESS_S = 2.0
-_NONE: Final = NoMachines("this is not the service")
 
 _log = structlog.get_logger()
 
@@ -109,7 +118,8 @@ def make_app(
     settings: Settings,
     *,
     clock_us: Callable[[], int] = wall_clock_us,
-    machines: Callable[[Settings], Machines] = machines_of,
+    machines: MakeMachines = machines_of,
+    browsers: MakeBrowsers = browsers_of,
 ) -> web.Application:
     """The service as an aiohttp application; it opens the data folder when it starts."""
     metrics = Metrics()
@@ -118,19 +128,22 @@ def make_app(
     app[PORTS] = Ports(settings.port, settings.https_port)
     app[METRICS] = metrics
     app[CLOCK_US] = clock_us
+    app[LINKS] = Links(secrets.token_bytes(32), clock_us)
     app[SCREENS] = Screens()
+    app[EARLY_SPACES] = EarlySpaces()
+    app[LOOKS] = Looks()
     files = None if settings.wave_tests is None else test_file
     app.router.add_routes(Edge(SURFACES, metrics, files).routes())
 
     async def resources(app: web.Application) -> AsyncIterator[None]:
-        async with open_service(app, settings, clock_us, machines):
+        async with open_service(app, settings, clock_us, machines, browsers):
             yield
 
     async def goodbye(app: web.Application) -> None:
         app[BROADCAST].end_all("shutdown", CLOSE_GOING_AWAY)
         app[CHANNELS].close()
         app[SCREENS].close(SHUTDOWN)
-        await app[MACHINES].close()
+        await asyncio.gather(app[MACHINES].close(), app[BROWSERS].close())
 
     app.cleanup_ctx.append(resources)
     app.on_shutdown.append(goodbye)
@@ -142,9 +155,10 @@ async def open_service(
     app: web.Application,
     settings: Settings,
     clock_us: Callable[[], int],
-    machines: Callable[[Settings], Machines] | None = None,
+    machines: MakeMachines | None = None,
+    browsers: MakeBrowsers | None = None,
 ) -> AsyncIterator[None]:
-    """Everything behind the handlers, from the log up; without `machines` none is looked after."""
+    """Everything behind the handlers, from the log up; what is not given is not looked after."""
     async with contextlib.AsyncExitStack() as stack:
         app[TEST_SET] = await _test_set(settings)
         key, folder = settings.folder / KEY_FILE, HeadFolder(settings.heads_folder)
@@ -170,8 +184,8 @@ async def open_service(
         await _files(app, settings, clock_us)
         app[RUNS] = _runs(app, log)
         stack.push_async_callback(app[RUNS].close)
-        app[MACHINES] = _machines(app, settings, clock_us, machines)
-        stack.push_async_callback(app[MACHINES].close)
+        place_runtimes(app, settings, clock_us, machines, browsers)
+        stack.push_async_callback(close_runtimes, app)
         timers = TestTimers(app[VIEWS], app[RUNS], clock_us)
         snapshotting = await _past(app, log, settings)
         stack.push_async_callback(app[SNAPSHOTS].close)
@@ -193,31 +207,9 @@ async def open_service(
         app[VITAL] = [log.task, *tasks]
         # A cache that fails leaves the past slower, and the service as it is.
         tasks.append(asyncio.create_task(snapshotting.run(), name="snapshots"))
-        if machines is not None:
-            await app[MACHINES].open()
+        await open_runtimes(app, machines, browsers)
         stack.push_async_callback(_cancel, tasks)
         yield
-
-
-def _machines(
-    app: web.Application,
-    settings: Settings,
-    clock_us: Callable[[], int],
-    make: Callable[[Settings], Machines] | None,
-) -> MachineSessions:
-    runtime = _NONE if make is None else make(settings)
-    book = MachineBook(app[LOG], app[FOLLOWER], app[VIEWS], app[SESSIONS])
-    gate = Gate(budget_of(settings))
-    machines = MachineSessions(book, app[VAULT], runtime, gate, clock_us)
-    waiters = app[SESSIONS].waiters
-
-    def notify(state: Session) -> None:
-        waiters.notify(state)
-        machines.notice(state)
-
-    app[FOLLOWER].states.on_change[Session] = notify
-    app[FOLLOWER].states.on_change[Vm] = machines.notice_vm
-    return machines
 
 
 def _runs(app: web.Application, log: SqliteLog) -> Runs:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from sessions.control import running
+from sessions.runtimes.browser.availability import BrowserAvailability, describe_browsers
 from sessions.runtimes.vm.acceleration import find_acceleration
 from sessions.runtimes.vm.availability import Availability, describe
 from sessions.runtimes.vm.choice import cache_of
@@ -22,11 +24,13 @@ ALL_WELL: Final = 0
 SOME_ARE_NOT: Final = 1
 _WIDTH: Final = 14
 
+F = TypeVar("F", Availability, BrowserAvailability)
+
 
 class Findings(msgspec.Struct, frozen=True):
     """What `--json` prints: every runtime, available or not."""
 
-    runtimes: list[Availability]
+    runtimes: list[Availability | BrowserAvailability]
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,14 +51,28 @@ async def run_doctor(settings: Settings, wish: Wish) -> int:
             _say(f"not prepared: {error}")
     found = await describe(cache, settings.folder, running=running(settings.folder))
     if settings.vm == "off":
-        off = {"available": False, "why": "switched off by the setting vm", "install": ""}
-        found = msgspec.structs.replace(found, **off)
+        found = _switched_off(found, "vm")
+    browsers = await _browsers(settings)
     if wish.json:
-        encoded = msgspec.json.format(msgspec.json.encode(Findings([found])))
+        encoded = msgspec.json.format(msgspec.json.encode(Findings([found, browsers])))
         print(encoded.decode())
     else:
-        print("\n".join(report(found)))
-    return ALL_WELL if found.available else SOME_ARE_NOT
+        print("\n".join([*report(found), *report(browsers)]))
+    return ALL_WELL if found.available and browsers.available else SOME_ARE_NOT
+
+
+async def _browsers(settings: Settings) -> BrowserAvailability:
+    owned = running(settings.folder)
+    program = settings.browser_program or ""
+    found = await asyncio.to_thread(
+        lambda: describe_browsers(settings.folder, program, running=owned)
+    )
+    return _switched_off(found, "browsers") if settings.browsers == "off" else found
+
+
+def _switched_off(found: F, setting: str) -> F:
+    why = f"switched off by the setting {setting}"
+    return msgspec.structs.replace(found, available=False, why=why, install="")
 
 
 async def _prepare(cache: Path, packages: Path | None) -> None:
@@ -83,17 +101,29 @@ async def _image(cache: Path, packages: Path | None, progress: Progress) -> Imag
         return await build_image(cache, progress)
 
 
-def report(found: Availability) -> Iterator[str]:
+def report(found: Availability | BrowserAvailability) -> Iterator[str]:
     """The findings about one runtime, for people."""
     yield f"{found.name}: {'available' if found.available else 'NOT available'}"
-    for name, text in _lines(found):
+    lines = _lines(found) if isinstance(found, Availability) else _browser_lines(found)
+    orphans = f"processes {_listed(found.orphans)}: the next start of the service ends them"
+    for name, text in (
+        ("why", found.why),
+        ("to install", found.install),
+        *lines,
+        ("orphans", orphans if found.orphans else "none"),
+    ):
         if text:
             yield f"  {name:<{_WIDTH}}{text}"
 
 
+def _browser_lines(found: BrowserAvailability) -> Iterator[tuple[str, str]]:
+    yield "program", found.program
+    yield "version", found.version
+    yield "sandbox", found.sandbox
+    yield "browsers", found.folder
+
+
 def _lines(found: Availability) -> Iterator[tuple[str, str]]:
-    yield "why", found.why
-    yield "to install", found.install
     yield "qemu", found.qemu
     acceleration = found.acceleration
     yield "acceleration", f"{acceleration.name}: {acceleration.why}" if acceleration else ""
@@ -109,8 +139,6 @@ def _lines(found: Availability) -> Iterator[tuple[str, str]]:
     for name, disk in (("cache", found.cache), ("machines", found.machines)):
         yield name, f"{disk.folder}: {_mib(disk.used_bytes)} used, {_mib(disk.free_bytes)} free"
     yield "isolation", "; ".join(found.isolation)
-    orphans = f"processes {_listed(found.orphans)}: the next start of the service ends them"
-    yield "orphans", orphans if found.orphans else "none"
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from sessions.runtimes.browser.addresses import allowed
+
 ENV_PREFIX: Final = "SESSIOND_"
 SECRET_FIELDS: Final = frozenset({"admin_key"})
 REDACTED: Final = "***"
@@ -56,6 +58,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     vm_memory_mb: int | None = None
     vm_count: int | None = None
     vm_queue: int = 256
+    browsers: str = "auto"
+    browser_program: str | None = None
+    browsers_max: int | None = None
+    browser_queue: int = 256
+    browsers_per_process: int = 10
+    browser_warm: int = 0
+    browser_allow: str = ""
+    browser_replays: bool = True
     drain_s: float = 1.0
     log_level: str = "info"
     log_format: str = "auto"
@@ -80,6 +90,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _in_range("vm_memory_mb", self.vm_memory_mb or 0, 0, 1 << 30)
         _in_range("vm_count", self.vm_count or 0, 0, 4096)
         _in_range("vm_queue", self.vm_queue, 0, 1 << 20)
+        _in_range("browsers_max", 1 if self.browsers_max is None else self.browsers_max, 1, 1024)
+        _in_range("browser_queue", self.browser_queue, 0, 1 << 20)
+        _in_range("browser_warm", self.browser_warm, 0, 64)
+        _one_of("browsers", self.browsers, "auto", "off")
+        _in_range("browsers_per_process", self.browsers_per_process, 1, 100)
+        _networks("browser_allow", self.browser_allow)
         _one_of("log_level", self.log_level, "debug", "info", "warning", "error")
         _one_of("log_format", self.log_format, "auto", "json", "console")
 
@@ -148,6 +164,13 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _in_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ValueError(f"{name} must be between {low} and {high}, not {value}")
+
+
+def _networks(name: str, text: str) -> None:
+    try:
+        allowed(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _tls(port: int | None, cert: str | None, key: str | None) -> None:

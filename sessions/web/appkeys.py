@@ -17,9 +17,13 @@ from projections.snapshots import Snapshots
 from projections.views.store import Views
 from sessions.access import Access
 from sessions.artifacts import Artifacts
+from sessions.browser_recording import Recordings
+from sessions.browsers import BrowserSessions
 from sessions.catalog import Catalog
 from sessions.devices import Devices
 from sessions.dialects.instavm.screens import Screens
+from sessions.dialects.notte.early_spaces import EarlySpaces
+from sessions.dialects.notte.looks import Looks
 from sessions.dialects.wave.channels import Channels
 from sessions.dialects.wave.run_results import RunResults
 from sessions.erasure import Erasures
@@ -34,10 +38,12 @@ from sessions.service import Sessions
 from sessions.settings import Settings
 from sessions.testset.testset import TestSet
 from sessions.verifying import Verifying
+from sessions.web.links import Links
 from sessions.web.ports import Ports
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 PORTS: Final = web.AppKey("ports", Ports)
+LINKS: Final = web.AppKey("links", Links)
 LOG: Final[web.AppKey[EventLog]] = web.AppKey("log", EventLog)
 HEADS: Final = web.AppKey("heads", Heads)
 FEED: Final = web.AppKey("feed", Feed)
@@ -55,7 +61,11 @@ ERASURES: Final = web.AppKey("erasures", Erasures)
 PAST: Final = web.AppKey("past", Past)
 SNAPSHOTS: Final = web.AppKey("snapshots", Snapshots)
 MACHINES: Final = web.AppKey("machines", MachineSessions)
+BROWSERS: Final = web.AppKey("browsers", BrowserSessions)
+RECORDINGS: Final = web.AppKey("recordings", Recordings)
 SCREENS: Final = web.AppKey("screens", Screens)
+EARLY_SPACES: Final = web.AppKey("early_spaces", EarlySpaces)
+LOOKS: Final = web.AppKey("looks", Looks)
 RUNS: Final = web.AppKey("runs", Runs)
 RESULTS: Final = web.AppKey("results", RunResults)
 CHANNELS: Final = web.AppKey("channels", Channels)

@@ -155,6 +155,7 @@ def test_a_setting_that_is_wrong_exits_with_2_and_one_line(capsys, tmp_path, arg
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow(reason="starts the service, and one that is refused")
 async def test_the_settings_are_printed_at_start_without_the_secret(tmp_path):
     config = tmp_path / "sessiond.toml"
     config.write_text('heartbeat_s = 7.5\nwait_s_max = 9\nlog_level = "error"\n')

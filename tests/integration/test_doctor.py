@@ -1,5 +1,6 @@
 """`sessiond doctor` as people and programs run it: a process with an exit code."""
 
+import functools
 import json
 import os
 import socket
@@ -9,49 +10,28 @@ from collections import namedtuple
 
 import pytest
 
-from sessions import cli
 from sessions.doctor_command import report
+from sessions.runtimes.browser.availability import obstacle_to
+from sessions.runtimes.leftovers import tag_of
 from sessions.runtimes.vm.availability import Availability, Disk, GuestImage, obstacle
 from sessions.runtimes.vm.programs import TO_BUILD, TO_DOWNLOAD, TO_RUN, missing
-from sessions.runtimes.vm.sweep import machine_name, tag_of
+from sessions.runtimes.vm.sweep import machine_name
+from tests.support.doctor import Doctor
 
 Usage = namedtuple("Usage", "total used free")
-LACKING = missing({**TO_RUN, **TO_BUILD, **TO_DOWNLOAD})
+LACKING = [*missing({**TO_RUN, **TO_BUILD, **TO_DOWNLOAD}), *(obstacle_to() or ())]
 complete = pytest.mark.skipif(bool(LACKING), reason=f"it needs {', '.join(LACKING)}")
 
 
 @pytest.fixture
 def doctor(tmp_path, monkeypatch, capsys):
-    """Runs the command with a cache and a data folder of its own; code, output and complaints."""
-    monkeypatch.setattr("sessions.logging.configure", lambda *_: None)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("DATA", "CONFIG", "VM", "VM_CACHE"):
-        monkeypatch.delenv(f"SESSIOND_{name}", raising=False)
-
-    def run(*options, **env):
-        with monkeypatch.context() as changed:
-            for name, value in env.items():
-                changed.setenv(name, value)
-            try:
-                code: object = cli.run(["doctor", "--data", str(tmp_path / "data"), *options])
-            except SystemExit as left:
-                code = left.code
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
+    return Doctor(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture
 def findings(doctor):
-    """The same with --json: code, what is found about machines, complaints."""
-
-    def run(*options, **env):
-        code, out, err = doctor("--json", *options, **env)
-        [found] = json.loads(out)["runtimes"]
-        return code, found, err
-
-    return run
+    """Code, what is found about machines, complaints."""
+    return functools.partial(doctor.findings, "vm")
 
 
 @complete
@@ -77,8 +57,10 @@ def test_it_runs_as_a_process(tmp_path):
         capture_output=True,
         stdin=subprocess.DEVNULL,
     )
-    [found] = json.loads(done.stdout)["runtimes"]
-    assert (done.returncode, found["available"], done.stderr) == (1, False, b"")
+    found = json.loads(done.stdout)["runtimes"]
+    assert [each["name"] for each in found] == ["vm", "browser"]
+    assert [each["available"] for each in found] == [False, False]
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_without_qemu_it_says_what_to_install(tmp_path, doctor, findings):
@@ -210,7 +192,7 @@ def test_it_prepares_all_that_machines_are_made_from(tmp_path):
     done = subprocess.run(
         [*with_the_common_cache, "--prepare", "--json"], capture_output=True, text=True
     )
-    [found] = json.loads(done.stdout)["runtimes"]
+    found, _ = json.loads(done.stdout)["runtimes"]
     assert (done.returncode, found["available"]) == (0, True), done.stderr
     assert found["image"]["state"] == "ready"
     assert found["image"]["packages"] > 20

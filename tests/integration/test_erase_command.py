@@ -37,6 +37,7 @@ async def actors(client, session_id):
     return [commit["actor"] for commit in page["items"]]
 
 
+@pytest.mark.slow(reason="starts the service twice")
 async def test_erase_with_and_without_a_running_service(tmp_path, capsys):
     folder = tmp_path / "data"
     async with serving(folder) as service:

@@ -68,6 +68,7 @@ async def test_two_services_with_port_0_take_two_ports(tmp_path):
         assert one.port != other.port
 
 
+@pytest.mark.slow(reason="starts the service twice")
 async def test_without_any_key_the_first_start_shows_one_and_no_later_one_does(tmp_path):
     keyless = {"SESSIOND_ADMIN_KEY": None}
     async with serving(tmp_path, environ=keyless) as service:

@@ -15,9 +15,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from sessions.app import make_app, wall_clock_us
+from sessions.runtimes.browser.port import Browsers
 from sessions.runtimes.vm.choice import machines_of
 from sessions.runtimes.vm.port import Machines
 from sessions.settings import Settings
+from tests.support.scripted_browsers import ScriptedBrowsers
 
 ADMIN = "admin-of-the-tests"
 API = "/api/v1"
@@ -36,23 +38,32 @@ async def start(
     *,
     clock_us: Callable[[], int] = wall_clock_us,
     machines: Machines | None = None,
+    browsers: Browsers | None = None,
     **settings: Any,
 ) -> Any:
     """A client, an admin's, of a service in `tmp_path`; close it before another one starts.
 
-    Its machines are `machines`; without any it can make none, whatever the host has.
+    Its machines are `machines`; without any it can make none, whatever the host has. Its browsers
+    are `browsers`; without any they follow a script in which all goes well.
     """
-    app = _service(tmp_path, machines, clock_us, settings)
+    app = _service(tmp_path, machines, clock_us, settings, browsers)
     return await aiohttp_client(app, headers=bearer(ADMIN))
 
 
 def _service(
-    folder: Path, machines: Machines | None, clock_us: Callable[[], int], settings: dict[str, Any]
+    folder: Path,
+    machines: Machines | None,
+    clock_us: Callable[[], int],
+    settings: dict[str, Any],
+    browsers: Browsers | None,
 ) -> web.Application:
     given = {"vm": "off", **settings}
     chosen = Settings(data=str(folder / "data"), admin_key=ADMIN, **given)
     runtime = machines_of(chosen) if machines is None else machines
-    return make_app(chosen, clock_us=clock_us, machines=lambda _: runtime)
+    scripted = ScriptedBrowsers() if browsers is None else browsers
+    return make_app(
+        chosen, clock_us=clock_us, machines=lambda _: runtime, browsers=lambda _: scripted
+    )
 
 
 class Shared(TestServer):
@@ -67,9 +78,15 @@ class Shared(TestServer):
 
 
 @contextlib.contextmanager
-def sharing(folder: Path, *, machines: Machines | None = None, **settings: Any) -> Iterator[Shared]:
+def sharing(
+    folder: Path,
+    *,
+    machines: Machines | None = None,
+    browsers: Browsers | None = None,
+    **settings: Any,
+) -> Iterator[Shared]:
     """A service in `folder` for `client_of`, so that not every test has to start one."""
-    server = Shared(_service(folder, machines, wall_clock_us, settings))
+    server = Shared(_service(folder, machines, wall_clock_us, settings, browsers))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -5,22 +5,20 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
 
 from eventstore.commit import START, Commit, Position
-from eventstore.errors import EventStoreError, StorageUnavailable
+from eventstore.errors import StorageUnavailable
 from projections.folds.session import Session
 from sessions.caller import Caller
 from sessions.dialects.native import queries, wire
 from sessions.failure import Failure
 from sessions.service import Once
-from sessions.web.appkeys import CORRELATION_ID, FOLLOWER, LOG, SESSIONS
-from sessions.web.edge import REQUEST_ID
+from sessions.web.appkeys import FOLLOWER, LOG, SESSIONS
 
 SESSION_POSITION: Final = "Session-Position"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -140,31 +138,3 @@ async def items_of_history(
             items.extend(items_in(commit))
             after = commit.position
     return items, after if more else None
-
-
-async def streamed(
-    request: web.Request,
-    parts: AsyncIterator[bytes],
-    media_type: str,
-    name: str,
-    size: int | None = None,
-) -> web.StreamResponse:
-    """An answer of bytes that no browser shows, under the name that it has as a file."""
-    headers = {
-        "Content-Type": media_type,
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
-        "X-Content-Type-Options": "nosniff",
-        REQUEST_ID: request[CORRELATION_ID],
-    }
-    response = web.StreamResponse(headers=headers)
-    response.content_length = size
-    await response.prepare(request)
-    try:
-        async for part in parts:
-            await response.write(part)
-        await response.write_eof()
-    except (EventStoreError, ConnectionError):
-        # The answer has begun: that it is cut off is all that can still be said.
-        if request.transport is not None:
-            request.transport.abort()
-    return response

@@ -11,8 +11,8 @@ from sessions.dialects.native.answers import (
     json_answer,
     once_of,
     session_answer,
-    streamed,
 )
+from sessions.dialects.streaming import streamed
 from sessions.domain.commands import StoreArtifact
 from sessions.web.appkeys import ARTIFACTS, EVIDENCE
 from sessions.web.auth import authorised

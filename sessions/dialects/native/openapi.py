@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
-from importlib import metadata
 from typing import Any, Final
 
 from sessions.dialects.native import schemas
 from sessions.dialects.native.operation import Answer, Operation, Parameter
 from sessions.dialects.native.problems import CODES
 from sessions.dialects.native.wire import JSON, PROBLEM
+from sessions.version import NAME, version
 from sessions.web.surface import Route
 
 Json = dict[str, Any]
 
-_NAME: Final = "sessiond"
 _REQUEST_ID: Final = "X-Request-Id"
 _TEXT: Final = (
     "One API for all kinds of sessions. Every change is one commit in an append-only log; its "
@@ -26,6 +25,7 @@ _TEXT: Final = (
 _TAGS: Final = {
     "sessions": "What all kinds of sessions have in common.",
     "machines": "The virtual machines of sessions.",
+    "browsers": "The browsers of sessions.",
     "feeds": "What happens, as it happens: websocket, server-sent events, long poll.",
     "log": "The log as a whole: what proves that nothing in it was changed.",
     "keys": "Who may come in; for admins.",
@@ -59,6 +59,8 @@ _HEADERS: Final[Json] = {
     "Cache-Control": _header("Nobody is to keep this answer.", "^no-store$", always=False),
     "Content-Disposition": _header("That it is a file, and its name.", "^attachment; "),
     "X-Content-Type-Options": _header("No browser is to guess what it is.", "^nosniff$"),
+    "Accept-Ranges": _header("A part of it can be asked for.", "^bytes$"),
+    "Content-Range": _header("Which part it is, and of how many bytes.", "^bytes [0-9*-]+/[0-9]+$"),
     "WWW-Authenticate": _header("How to show a key.", "^Bearer "),
     "Retry-After": _header("Seconds after which to try again.", "^[0-9]+$", always=False),
     "Upgrade": _header("What the path speaks.", "^websocket$"),
@@ -71,14 +73,6 @@ _PROBLEM_HEADERS: Final[dict[int, tuple[str, ...]]] = {
 }
 
 
-def version() -> str:
-    """The version of the service, as it was installed."""
-    try:
-        return metadata.version(_NAME)
-    except metadata.PackageNotFoundError:
-        return "0"  # run from a folder that nobody installed
-
-
 def document(routes: Iterable[Route]) -> Json:
     """The document of `routes`, each of which has an Operation as its `doc`."""
     described = [(route, _doc(route)) for route in routes]
@@ -89,7 +83,7 @@ def document(routes: Iterable[Route]) -> Json:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, doc, by_type)
     return {
         "openapi": "3.1.0",
-        "info": {"title": _NAME, "version": version(), "description": _TEXT},
+        "info": {"title": NAME, "version": version(), "description": _TEXT},
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": paths,

@@ -10,7 +10,7 @@ from projections.events.access import Scope
 from sessions.dialects.native.wire import JSON
 from sessions.web.surface import Handler, Route
 
-Tag = Literal["sessions", "machines", "feeds", "log", "keys", "service"]
+Tag = Literal["sessions", "machines", "browsers", "feeds", "log", "keys", "service"]
 
 ETAG: Final = "ETag"
 LOCATION: Final = "Location"
@@ -18,6 +18,8 @@ SESSION_POSITION: Final = "Session-Position"
 CACHE_CONTROL: Final = "Cache-Control"
 DISPOSITION: Final = "Content-Disposition"
 NO_SNIFF: Final = "X-Content-Type-Options"
+ACCEPT_RANGES: Final = "Accept-Ranges"
+CONTENT_RANGE: Final = "Content-Range"
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):

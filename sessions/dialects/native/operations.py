@@ -15,7 +15,9 @@ from sessions.dialects.native import (
 )
 from sessions.dialects.native.explanations import WhyView
 from sessions.dialects.native.operation import (
+    ACCEPT_RANGES,
     CACHE_CONTROL,
+    CONTENT_RANGE,
     DISPOSITION,
     ETAG,
     LOCATION,
@@ -32,6 +34,7 @@ from sessions.web import health
 _OBJECT: Final[dict[str, Any]] = {"type": "object"}
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _REVISION: Final = (ETAG, SESSION_POSITION)
+_BYTES: Final = (DISPOSITION, NO_SNIFF, ACCEPT_RANGES)
 _TO_CHANGE: Final = (parameters.SESSION_ID, parameters.IF_MATCH, parameters.ONCE)
 _FRAMES: Final = (
     "Frames: `hello` first, `gap` if the cursor does not fit this log, one `event` for every "
@@ -232,8 +235,15 @@ SESSIONS_ARTIFACTS_GET: Final = Operation(
             status=200,
             text="The bytes, with the type that they came with.",
             content={"*/*": {}},
-            headers=(DISPOSITION, NO_SNIFF),
+            headers=_BYTES,
         ),
+        Answer(
+            status=206,
+            text="The part that `Range` asked for.",
+            content={"*/*": {}},
+            headers=(*_BYTES, CONTENT_RANGE),
+        ),
+        Answer(status=416, text="There is no such part.", headers=(*_BYTES, CONTENT_RANGE)),
     ),
     problems=(*problems.READ, "not_found", "artifact_gone"),
 )

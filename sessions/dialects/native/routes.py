@@ -9,6 +9,7 @@ from aiohttp import web
 
 from sessions.dialects.native import (
     artifacts,
+    browsers,
     executions,
     keys,
     log,
@@ -18,6 +19,7 @@ from sessions.dialects.native import (
     vms,
     wire,
 )
+from sessions.dialects.native import browser_operations as visits
 from sessions.dialects.native import machine_operations as runs
 from sessions.dialects.native import operations as of
 from sessions.dialects.native.operation import route
@@ -113,6 +115,13 @@ ROUTES: Final = (
         executions.get,
         "sessions.executions.get",
         runs.SESSIONS_EXECUTIONS_GET,
+    ),
+    route(
+        "GET",
+        f"{_SESSION}/browser",
+        browsers.of_session,
+        "sessions.browser",
+        visits.SESSIONS_BROWSER,
     ),
     route("GET", f"{_SESSION}/vms", vms.of_session, "sessions.vms", of.SESSIONS_VMS),
     route("GET", "/api/v1/vms", vms.list_, "vms.list", of.VMS_LIST),
