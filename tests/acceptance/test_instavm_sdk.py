@@ -45,6 +45,7 @@ async def test_6_what_the_client_is_refused(aiohttp_client: Any, tmp_path: Path)
     await Client(url, ADMIN, tmp_path).scenario("refusals", theirs)
 
 
+@pytest.mark.slow(reason="runs the command line six times")
 async def test_6_what_the_command_line_is_refused(aiohttp_client: Any, tmp_path: Path) -> None:
     client = await start_scripted(aiohttp_client, tmp_path, ScriptedMachines())
     cli = Client(str(client.make_url(P)), ADMIN, tmp_path).cli

@@ -1,6 +1,7 @@
 """Notte: a session is started as the early API has it, and read as both have it (notte.md)."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import pytest
 from tests.support.service import (
     ADMIN,
     SESSIONS,
+    Shared,
     ask,
     bearer,
     client_of,
+    client_of_a_tenant,
     create,
     new_key,
-    nothing_written,
+    sharing,
     start,
 )
 
@@ -65,9 +68,27 @@ KEEP_ALIVE_BAD: list[Any] = [1, "true", None, [], {}]
 SCREENSHOT_BAD: list[Any] = [0, "yes", [], {}]
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """A service with room for the browsers of all these tests."""
+    with sharing(tmp_path_factory.mktemp("shared"), browsers_max=200) as service:
+        yield service
+
+
 @pytest.fixture
 async def client(aiohttp_client: Any, shared: Any) -> Client:
     return await client_of(aiohttp_client, shared)
+
+
+@pytest.fixture
+async def lone(aiohttp_client: Any, shared: Any) -> Client:
+    """A client that reads and writes where there is nothing yet."""
+    return await client_of_a_tenant(aiohttp_client, shared)
+
+
+async def makes_nothing(client: Client) -> None:
+    """Fails if there is a session."""
+    assert (await ask(client, "GET", SESSIONS))["items"] == []
 
 
 async def started(client: Client, body: Any = None, query: str = "", path: str = "") -> Any:
@@ -101,10 +122,11 @@ async def test_2_2_the_answer_is_a_full_session_response(client: Client) -> None
     assert "detail" not in made, "section 3.7: today's client takes it for an error"
 
 
-async def test_the_session_is_native_and_waits_for_a_browser(client: Client) -> None:
+async def test_the_session_is_native_and_its_browser_opens_by_itself(client: Client) -> None:
     made = await started(client, EARLY_BODY)
-    state = await native(client, made["session_id"])
-    assert (state["kind"], state["status"]) == ("browser", "pending")
+    path = f"{SESSIONS}/{made['session_id']}?wait=status:running&timeout=10"
+    state = await ask(client, "GET", path)
+    assert (state["kind"], state["status"]) == ("browser", "running")
     assert state["idle_timeout_s"] == 300
     assert state["spec"] == {
         "session_timeout_minutes": 5,
@@ -190,11 +212,9 @@ async def test_2_4_unknown_members_are_left_out(client: Client) -> None:
         (5, ""),
     ],
 )
-async def test_2_4_unusable_values_are_400(client: Client, body: Any, query: str) -> None:
-    async with nothing_written(client):
-        answer = await client.post(f"/notte/session/start{query}", json=body)
-    error = await answer.json()
-    assert answer.status == 400, error
+async def test_2_4_unusable_values_are_400(lone: Client, body: Any, query: str) -> None:
+    error = await ask(lone, "POST", f"/notte/session/start{query}", 400, json=body)
+    await makes_nothing(lone)
     assert error.keys() == {"status", "message", "detail"}
     assert error["status"] == 400
     assert isinstance(error["message"], str)
@@ -232,11 +252,14 @@ async def test_read_back_is_under_the_prefix_only(client: Client) -> None:
 
 async def test_3_8_a_read_is_no_use_of_the_session(client: Client) -> None:
     made = await started(client)
+    path = f"{SESSIONS}/{made['session_id']}?wait=status:running&timeout=10"
+    await ask(client, "GET", path)
     before = await native(client, made["session_id"])
-    await asyncio.sleep(0.02)
     path = f"/notte/sessions/{made['session_id']}"
-    read = await (await client.get(path)).json()
-    assert read["last_accessed_at"] == made["last_accessed_at"]
+    first = await ask(client, "GET", path)
+    await asyncio.sleep(0.02)
+    read = await ask(client, "GET", path)
+    assert read["last_accessed_at"] == first["last_accessed_at"]
     assert await native(client, made["session_id"]) == before
 
 
@@ -291,6 +314,7 @@ async def test_it_ends_after_its_idle_time(aiohttp_client: Any, tmp_path: Path) 
     now = 1_800_000_000_000_000
     client = await start(aiohttp_client, tmp_path, clock_us=lambda: now)
     session_id = (await started(client, {"session_timeout_minutes": 1}))["session_id"]
+    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:running&timeout=10")
     now += MINUTE_US + 1
     await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:ended&timeout=10")
     read = await ask(client, "GET", f"/notte/sessions/{session_id}")
@@ -332,10 +356,15 @@ async def test_keys_see_their_own_tenant_and_need_their_scope(
     assert error["status"] == 403
 
 
-async def test_a_restart_keeps_the_session(aiohttp_client: Any, tmp_path: Path) -> None:
+async def test_a_restart_keeps_the_session_and_says_that_its_browser_is_gone(
+    aiohttp_client: Any, tmp_path: Path
+) -> None:
     client = await start(aiohttp_client, tmp_path)
     made = await started(client, {"session_timeout_minutes": 30})
     await client.close()
     again = await start(aiohttp_client, tmp_path)
     read = await ask(again, "GET", f"/notte/sessions/{made['session_id']}")
-    assert {**read, "duration": ""} == {**made, "duration": ""}
+    assert (read["status"], read["close_reason"]) == ("error", "error")
+    assert "service" in read["error"]
+    same = ("session_id", "created_at", "timeout_minutes", "max_duration_minutes")
+    assert [read[name] for name in same] == [made[name] for name in same]

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
-import subprocess
-import sys
 from asyncio.subprocess import Process
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import pytest
+from tests.support.client_environment import environment
 
 WANTED: Final = "instavm==0.26.1"
-INSTALL_S_MAX: Final = 300
 RUN_S_MAX: Final = 600
 DRIVER: Final = Path(__file__).with_name("instavm_driver.py")
 
@@ -33,7 +29,7 @@ class Client:
     """The client against the service at `url`, with `key`; it keeps its settings in `home`."""
 
     def __init__(self, url: str, key: str, home: Path) -> None:
-        self._bin = environment() / "bin"
+        self._bin = environment("instavm", [WANTED]) / "bin"
         self._url = url
         self._key = key
         self._home = home
@@ -114,31 +110,3 @@ async def _end(process: Process) -> None:
     if process.returncode is None:
         process.kill()
         await process.wait()
-
-
-def environment() -> Path:
-    """The folder of the client's virtual environment; skips the test where it cannot be made."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sessiond-tests"
-    cache.mkdir(parents=True, exist_ok=True)
-    made = cache / f"instavm-venv-{sys.version_info[0]}.{sys.version_info[1]}"
-    with (cache / "instavm-venv.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever else wants it waits until it is whole
-        holds = made / "holds"
-        if holds.exists() and holds.read_text() == WANTED:
-            return made
-        _make(made)
-        holds.write_text(WANTED)
-    return made
-
-
-def _make(folder: Path) -> None:
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], [*pip, WANTED]):
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=INSTALL_S_MAX, check=False
-            )
-        except subprocess.TimeoutExpired:
-            pytest.skip(f"{WANTED} could not be installed within {INSTALL_S_MAX} s")
-        if done.returncode:
-            pytest.skip(f"{WANTED} could not be installed: {done.stderr.strip()[-500:]}")

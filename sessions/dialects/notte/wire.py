@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 
 import msgspec
 
 from projections.events.status import Reason, Status
+from projections.folds.browser import Visit
 from projections.folds.session import SECOND_US, Session
-from sessions.dialects import fastapi
-from sessions.dialects.fastapi import JSON, Field, Path, Wrong
+from sessions.dialects.fastapi import JSON, Detail
 from sessions.dialects.instants import instant
-from sessions.domain import commands
 from sessions.domain.policy import MINUTE_S
-from sessions.failure import Failure, FieldError, Reply
-
-TIMEOUT_MINUTES: Final = 5
-TIMEOUT_MINUTES_MAX: Final = 30
+from sessions.failure import Failure, Reply
 
 NotteStatus = Literal["active", "closed", "error", "timed_out"]
 CloseReason = Literal["manual", "idle_timeout", "max_duration", "error", "unknown"]
@@ -57,14 +52,6 @@ CLOSE_REASON: Final[dict[Reason, CloseReason]] = {
 }
 
 
-class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """What `POST /session/start` asks for, from body and query together (section 2.4)."""
-
-    timeout_minutes: int
-    keep_alive: bool
-    screenshot: bool | None
-
-
 class SessionResponse(msgspec.Struct, frozen=True, kw_only=True):
     """A session for the early and for today's client (sections 2.2 and 3.4).
 
@@ -82,7 +69,7 @@ class SessionResponse(msgspec.Struct, frozen=True, kw_only=True):
     status: NotteStatus
     close_reason: CloseReason | None
     error: str | None
-    browser_type: str
+    browser_type: str = "chromium"
     steps: tuple[Any, ...] = ()
     proxies: bool = False
     network_request_bytes: int = 0
@@ -96,6 +83,8 @@ class SessionResponse(msgspec.Struct, frozen=True, kw_only=True):
     web_bot_auth: bool = False
     auth_ids: tuple[str, ...] = ()
     system_hidden: bool = False
+    queue_position: int | None = None
+    """Of a session that waits for room, from 1; the clients keep what they do not know."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -103,47 +92,24 @@ class Refusal(msgspec.Struct, frozen=True):
 
     status: int
     message: str
-    detail: str
+    detail: str | tuple[Detail, ...]
 
 
-def start(body: Any, query: Mapping[str, str]) -> Start:
-    """What is asked for (section 2.4): the body goes before the query; raises Failure 400."""
-    wrong: Wrong = []
-    read = fastapi.object_of(_START)
-    said = read({} if body is None else body, ("body",), wrong)
-    asked = read(_query_values(query), ("query",), wrong)
-    if wrong:
-        raise fastapi.refusal(wrong, 400)
-    both = {**asked, **said}
-    given = (source[name] for source in (said, asked) for name in _TIMEOUTS if name in source)
-    return Start(
-        timeout_minutes=next(given, TIMEOUT_MINUTES),
-        keep_alive=both.get("keep_alive", False),
-        screenshot=both.get("screenshot"),
-    )
-
-
-def to_command(asked: Start, owner: str) -> commands.CreateSession:
-    """The session that `asked` makes; it waits, for there is no browser yet."""
-    return commands.CreateSession(
-        kind="browser",
-        dialect="notte",
-        owner=owner,
-        status="pending",
-        spec={
-            "session_timeout_minutes": asked.timeout_minutes,
-            "keep_alive": asked.keep_alive,
-            "screenshot": asked.screenshot,
-        },
-        idle_timeout_s=asked.timeout_minutes * MINUTE_S,
-    )
-
-
-def session_response(state: Session, now_us: int) -> SessionResponse:
-    """The session as Notte shows it at `now_us`."""
+def session_response(
+    state: Session,
+    now_us: int,
+    traffic: tuple[int, int] | None = None,
+    *,
+    steps: tuple[Any, ...] = (),
+    cdp_url: str | None = None,
+    viewer_url: str | None = None,
+    queue_position: int | None = None,
+) -> SessionResponse:
+    """The session as Notte shows it at `now_us`; `traffic` is that of a browser that lives."""
     until = now_us if state.ended_at is None else state.ended_at
     idle_s = state.max_duration_s if state.idle_timeout_s is None else state.idle_timeout_s
-    browser_type = state.spec.get("browser_type")
+    visit = Visit() if state.browser is None else state.browser
+    sent, received = traffic or (visit.request_bytes, visit.response_bytes)
     return SessionResponse(
         session_id=state.id,
         timeout_minutes=_minutes(idle_s),
@@ -153,56 +119,41 @@ def session_response(state: Session, now_us: int) -> SessionResponse:
         last_accessed_at=instant(state.active_at),
         closed_at=None if state.ended_at is None else instant(state.ended_at),
         duration=_duration(max(0, until - state.created_at)),
-        status=STATUS[state.status],
+        status=_status(state),
         close_reason=_close_reason(state),
         error=_error(state),
-        browser_type=browser_type if isinstance(browser_type, str) else "chromium",
+        steps=steps,
+        proxies=visit.proxied,
+        network_request_bytes=sent,
+        network_response_bytes=received,
+        user_agent=visit.user_agent,
+        viewport_width=visit.viewport_width,
+        viewport_height=visit.viewport_height,
+        cdp_url=cdp_url,
+        viewer_url=viewer_url,
+        queue_position=queue_position,
     )
 
 
 def encode_failure(failure: Failure) -> Reply:
-    """A refusal in Notte's words; what was deleted is unknown here."""
-    status = 404 if failure.status == 410 else failure.status
-    body = Refusal(status, failure.detail, failure.detail)
+    """A refusal in Notte's words; what was deleted is unknown here (sections 3.7 and 3.8)."""
+    status, message = failure.status, failure.detail
+    if status == 410:
+        status = 404
+    elif failure.code == "session_ended":
+        # Clients look for these two words where they stop what has ended.
+        message = f"The session is already closed. {message}"
+    elif failure.code == "runtime_unavailable":
+        status = 501  # a 503 would be sent again, and what is missing here is not there then
+    details = tuple(Detail(f.path, f.message, f.code) for f in failure.fields)
+    body = Refusal(status, message, details if status == 422 and details else message)
     return Reply(status, msgspec.json.encode(body), JSON)
 
 
-def _never(_: Any, path: Path, wrong: Wrong) -> Any:
-    message = "a session that starts has no id yet; observe uses one that exists"
-    wrong.append(FieldError(path, message, "value_error"))
-
-
-# Of the two names the client's goes before the one that only the documentation knows.
-_TIMEOUTS: Final = ("session_timeout_minutes", "session_timeout")
-_minutes_check: Final = fastapi.integer(1, TIMEOUT_MINUTES_MAX)
-_START: Final = (
-    Field("session_id", _never),
-    Field("keep_alive", fastapi.boolean, nullable=False),
-    *(Field(name, _minutes_check, nullable=False) for name in _TIMEOUTS),
-    Field("screenshot", fastapi.boolean),
-)
-_TRUE: Final = frozenset({"true", "1", "yes", "on"})
-_FALSE: Final = frozenset({"false", "0", "no", "off"})
-_BOOLEANS: Final = frozenset({"keep_alive", "screenshot"})
-_DIGITS_MAX: Final = 9
-
-
-def _query_values(query: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        name: _boolean(value) if name in _BOOLEANS else _integer(value)
-        for name, value in query.items()
-    }
-
-
-def _boolean(text: str) -> bool | str:
-    word = text.lower()
-    return word in _TRUE if word in _TRUE | _FALSE else text
-
-
-def _integer(text: str) -> int | str:
-    digits = text.removeprefix("-")
-    fits = digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS_MAX
-    return int(text) if fits else text
+def _status(state: Session) -> NotteStatus:
+    # A client that ends its session for an error of its own is told that it is closed.
+    by_client = state.status == "failed" and state.reason == "client_error"
+    return "closed" if by_client else STATUS[state.status]
 
 
 def _minutes(seconds: int) -> int:
@@ -223,6 +174,6 @@ def _close_reason(state: Session) -> CloseReason | None:
 
 
 def _error(state: Session) -> str | None:
-    if STATUS[state.status] != "error":
+    if _status(state) != "error":
         return None
     return state.detail or f"The session ended: {state.reason}."
