@@ -15,6 +15,7 @@ import msgspec
 from scripts.bench import (
     appends,
     audits,
+    browsers,
     exports,
     fanout,
     machines,
@@ -41,6 +42,7 @@ BENCHES: Final[dict[str, Bench]] = {
     "asof": pasts.asof,
     "wave": waves.wave,
     "vm": machines.vm,
+    "browser": browsers.browser,
 }
 SECONDS_MAX: Final = 1200
 

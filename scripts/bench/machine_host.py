@@ -41,11 +41,22 @@ def proportional_mib(pids: Iterable[int]) -> tuple[float, float]:
     """What these processes take in memory, shared pages divided by their users; and alone."""
     proportional = private = 0
     for pid in pids:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended
         sizes = {name: int(kib) for name, kib in re.findall(r"(\w+):\s+(\d+) kB", text)}
         proportional += sizes["Pss"]
         private += sizes["Private_Clean"] + sizes["Private_Dirty"]
     return proportional / 1024, private / 1024
+
+
+def family(server: Server) -> list[int]:
+    """The service, its processes, and theirs."""
+    found = [server.pid]
+    for pid in found:
+        found += _children(pid)
+    return found
 
 
 def available_mib() -> float:

@@ -53,3 +53,10 @@ def turns_of(server: Server) -> Turns:
     counts = {float(bound): int(float(count)) for bound, count in _LINE.findall(text)}
     waited_ns = Path(f"/proc/{server.pid}/schedstat").read_text("ascii").split()[1]
     return Turns(counts, int(waited_ns) / 1e9)
+
+
+def words_of(turns: Turns) -> str:
+    """The turns for people."""
+    bound = f"none over {turns.bound_s * 1000:g} ms" if math.isfinite(turns.bound_s) else "minutes"
+    waited = f"{turns.waited_s * 1000:.0f} ms in all without a processor"
+    return f"{turns.long} of {turns.all} turns over {TURN_S_MAX * 1000:g} ms, {bound}; {waited}"

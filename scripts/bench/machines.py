@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import statistics
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ from scripts.bench.machine_host import (
     proportional_mib,
     wait_for_machines,
 )
-from scripts.bench.machine_turns import TURN_S_MAX, Turns, turns_of
+from scripts.bench.machine_turns import TURN_S_MAX, Turns, turns_of, words_of
 from scripts.bench.processes import (
     Conversation,
     Load,
@@ -239,7 +238,7 @@ def _result(seen: Seen) -> Result:
                 (round(with_.cpu_us), round(without.cpu_us)) for with_, without in seen.creates
             ],
             "creates_beside_share": round(beside, 3),
-            **{f"loop_{name}": _words(turns) for name, turns in seen.turns.items()},
+            **{f"loop_{name}": words_of(turns) for name, turns in seen.turns.items()},
             **seen.notes,
         },
     )
@@ -248,9 +247,3 @@ def _result(seen: Seen) -> Result:
 def _spread(seconds: list[float]) -> str:
     found = percentiles(seconds)
     return f"p50 {found.p50 / 1000:.3f} p95 {found.p95 / 1000:.3f} of {len(seconds)}"
-
-
-def _words(turns: Turns) -> str:
-    bound = f"none over {turns.bound_s * 1000:g} ms" if math.isfinite(turns.bound_s) else "minutes"
-    waited = f"{turns.waited_s * 1000:.0f} ms in all without a processor"
-    return f"{turns.long} of {turns.all} turns over {TURN_S_MAX * 1000:g} ms, {bound}; {waited}"

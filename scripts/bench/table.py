@@ -14,8 +14,8 @@ HEAD = """# Benchmarks
 Each value is a ratio to a limit that was measured in the same run, since an absolute time proves
 little on a shared machine. `scripts/bench/run.py all | tee results.txt` measures them,
 `scripts/bench/table.py results.txt` makes this page. Server and load generator are pinned to a core
-each, but in `vm`, whose machines use both; the log is `synchronous=FULL` on both sides of a
-comparison.
+each, but in `vm` and `browser`, whose machines and browsers use both; the log is
+`synchronous=FULL` on both sides of a comparison.
 
 | bench | value | limit | ratio | CPU us an operation (limit) | p50 / p99 ms | target | |
 |---|---|---|---|---|---|---|---|"""
