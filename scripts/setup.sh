@@ -36,13 +36,17 @@ apt_python() {
     quietly apt-get update && DEBIAN_FRONTEND=noninteractive quietly apt-get install -y python3 python3-venv
 }
 
-# Debian's Chromium walks through pages in the tests; where there is none, those tests are skipped and say so.
+# Sessions of browsers need Debian's Chromium; where there is none, all else works.
 apt_browser() {
-    command -v chromium >/dev/null && return
-    [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null || return 0
-    say "installing chromium with apt-get, for the tests"
-    quietly apt-get update && DEBIAN_FRONTEND=noninteractive quietly apt-get install -y --no-install-recommends chromium ||
-        say "there is no chromium: tests with a browser will be skipped"
+    [[ ${SESSIOND_BROWSERS:-} != off && " $* " != *" --browsers off "* && " $* " != *" --browsers=off "* ]] || return 0
+    [[ -z ${SESSIOND_BROWSER_PROGRAM:-} && " $* " != *" --browser-program"[\ =]* ]] || return 0
+    ! type -P chromium >/dev/null || return 0
+    if [[ $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
+        say "installing chromium with apt-get, for browsers"
+        quietly apt-get update && DEBIAN_FRONTEND=noninteractive quietly apt-get install -y --no-install-recommends \
+            -o DPkg::Lock::Timeout=120 chromium && return
+    fi
+    say "there will be no browsers here; they need: apt-get install chromium"
 }
 
 # Virtual machines need QEMU, and makers of file systems for their image; where they are absent, all else works.
