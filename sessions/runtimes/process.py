@@ -13,6 +13,9 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from sessions.runtimes.exit_codes import how_it_ended
 
+NICE: Final = 10
+"""How far what runs for sessions stands back behind the loop that answers all of them."""
+
 _WORDS_MAX: Final = 4096
 _READ: Final = 65_536
 _DYING_S: Final = 1.0

@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 from sessions.runtimes.browser.argv import DEBUGGER_FILE, Launch, command, debugger_url
 from sessions.runtimes.browser.port import BrowserFailed
-from sessions.runtimes.process import WatchedProcess
+from sessions.runtimes.process import NICE, WatchedProcess
 
 SETPRIV: Final = "setpriv"
 SHARED_MEMORY: Final = Path("/dev/shm")
@@ -63,7 +63,8 @@ async def launch(
     orphaned = ("/bin/sh", "-c", _UNLESS_ORPHANED, str(os.getpid()))
     setpriv = shutil.which(SETPRIV) or SETPRIV
     bound = (setpriv, "--pdeathsig", "KILL", "--", *orphaned)
-    line = [*how.cover, *bound, *command(how, str(profile))]
+    behind = (shutil.which("nice") or "nice", "-n", str(NICE))
+    line = [*how.cover, *bound, *behind, *command(how, str(profile))]
     process = ChromiumProcess(line, (), _environment(profile, scratch))
     try:
         url = await process.unless_dead(_debugger(profile), timeout_s, "the start of Chromium")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from sessions.runtimes.process import NICE
 from sessions.runtimes.vm.argv import address_space
 from sessions.runtimes.vm.control_groups import ControlGroups, find_control_groups
 from sessions.runtimes.vm.programs import path_of
@@ -20,7 +21,6 @@ MACHINES_MAX: Final = 256
 
 _USER_FIRST: Final = 200_000
 _FILES_MAX: Final = 256
-_NICE: Final = 10
 _NICE_IN_THE_BACKGROUND: Final = 19
 _PROBE_S: Final = 10.0
 
@@ -49,7 +49,7 @@ class Cell:
     def hurry(self, pid: int, *, background: bool) -> None:
         """Let the process wait for all others, or no longer; never raises. Blocks."""
         self._isolation.groups.weigh(self.slot, background=background)
-        _renice(pid, _NICE_IN_THE_BACKGROUND if background else _NICE)
+        _renice(pid, _NICE_IN_THE_BACKGROUND if background else NICE)
 
     def give_back(self) -> None:
         """The cell is free for another machine; nothing was ever in it."""
@@ -119,7 +119,7 @@ def _prefix(steps: frozenset[str], user: int, address_space_bytes: int) -> list[
         limits = {"core": 0, "nofile": _FILES_MAX, "fsize": _FILE_BYTES_MAX}
         limits["as"] = address_space_bytes
         command += [_path("prlimit"), *(f"--{name}={limit}" for name, limit in limits.items())]
-        command += ["--", _path("nice"), "-n", str(_NICE)]
+        command += ["--", _path("nice"), "-n", str(NICE)]
     if "namespaces" in steps:
         command += [_path("unshare"), "--net", "--ipc", "--mount", "--"]
     if "setpriv" in steps:
