@@ -42,8 +42,11 @@ def test_one_that_a_browser_still_uses_stays():
     folder = folder_outside(Path("/dead"))
     (folder / "one").mkdir(parents=True)
     environment = {**os.environ, "TMPDIR": str(folder / "one")}
-    browser = subprocess.Popen(["sh", "-c", "read -r _"], stdin=subprocess.PIPE, env=environment)
+    pipe = subprocess.PIPE
+    script = ["sh", "-c", "echo here; read -r _"]
+    browser = subprocess.Popen(script, stdin=pipe, stdout=pipe, env=environment)
     try:
+        assert browser.stdout.read(4) == b"here"  # from then on its environment is its own
         assert sweep_outside() == 0
         assert folder.exists()
     finally:
