@@ -20,10 +20,10 @@ from eventstore.commit import START, Commit, Position, restore
 from eventstore.errors import EventStoreError
 from eventstore.sqlite.archive import Archive, connect
 from projections.folds.session import Session
+from projections.marks import MARKS, Marks
 from projections.subjects import SESSION, SUBJECTS, VIEWS_VERSION, Subject, fold, subject_of
 from projections.views.store import FILE_NAME, QUERIES
 
-LABELS: Final = "session_labels"
 _PAGE: Final = 500
 
 Progress = Callable[[int], None]
@@ -75,9 +75,11 @@ class _Folded(NamedTuple):
 class _Rows:
     """The rows of one table in order, one ahead."""
 
-    def __init__(self, views: sqlite3.Connection, table: str, columns: tuple[str, ...]) -> None:
-        order = "created, label" if table == LABELS else "created"
-        self._cursor = views.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}")
+    def __init__(
+        self, views: sqlite3.Connection, table: str, columns: tuple[str, ...], order: int = 1
+    ) -> None:
+        ordered = f"ORDER BY {', '.join(columns[:order])}"
+        self._cursor = views.execute(f"SELECT {', '.join(columns)} FROM {table} {ordered}")
         self._rows = self._all()
         self.next: Row | None = next(self._rows, None)
         self.taken = 0
@@ -125,7 +127,9 @@ class _Comparison:
             prefix: _Rows(views, subject.table, subject.columns)
             for prefix, subject in SUBJECTS.items()
         }
-        self._labels = _Rows(views, LABELS, ("created", "label", "tenant"))
+        self._marks = {
+            marks: _Rows(views, marks.table, marks.columns, len(marks.columns)) for marks in MARKS
+        }
         self._commits = self._events = 0
 
     def run(self, progress: Progress) -> Compared:
@@ -134,7 +138,7 @@ class _Comparison:
             difference=self._difference(progress),
             commits=self._commits,
             events=self._events,
-            rows=self._labels.taken + sum(rows.taken for rows in self._tables.values()),
+            rows=sum(rows.taken for rows in (*self._tables.values(), *self._marks.values())),
             checkpoint=self._checkpoint,
         )
 
@@ -187,26 +191,31 @@ class _Comparison:
             expected = None if state is None else subject.row(state)
         if found != expected:
             return self._told(folded, expected, found)
-        return self._check_labels(created, state) if subject is SESSION else None
+        if subject is not SESSION:
+            return None
+        checked = (self._check_marks(marks, created, state) for marks in MARKS)
+        return next(filter(None, checked), None)
 
-    def _check_labels(self, created: Position, state: Session | None) -> Difference | None:
-        labels = self._labels
-        if labels.next is not None and labels.next[0] < created:
-            return self._unexplained_label(labels.next)
-        found = list(iter(lambda: labels.take(created), None))
-        expected = _label_rows(state)
+    def _check_marks(
+        self, marks: Marks, created: Position, state: Session | None
+    ) -> Difference | None:
+        rows = self._marks[marks]
+        if rows.next is not None and rows.next[0] < created:
+            return _unexplained_mark(marks, rows.next)
+        found = list(iter(lambda: rows.take(created), None))
+        expected = _mark_rows(marks, state)
         if found == expected:
             return None
         until = self._checkpoint if state is None else max(self._checkpoint, state.position)
         states = self._history(SESSION, created, until)
         return _difference(
-            LABELS,
+            marks.table,
             created,
             id="" if state is None else state.id,
-            column="label",
-            expected=[label for _, label, _ in expected],
-            found=[label for _, label, _ in found],
-            split=_parting(((at, _label_rows(then)) for at, then in states), found),
+            column=marks.columns[-2],
+            expected=[_mark(row) for row in expected],
+            found=[_mark(row) for row in found],
+            split=_parting(((at, _mark_rows(marks, then)) for at, then in states), found),
         )
 
     def _told(self, folded: _Folded, expected: Row | None, found: Row | None) -> Difference:
@@ -245,13 +254,17 @@ class _Comparison:
         for prefix, rows in self._tables.items():
             if rows.next is not None:
                 return self._unexplained(SUBJECTS[prefix], rows.next)
-        return None if self._labels.next is None else self._unexplained_label(self._labels.next)
+        for marks, rows in self._marks.items():
+            if rows.next is not None:
+                return _unexplained_mark(marks, rows.next)
+        return None
 
     def _unexplained(self, subject: Subject, row: Row) -> Difference:
         return _difference(subject.table, row[0], id=row[1], found=_shown(row))
 
-    def _unexplained_label(self, row: Row) -> Difference:
-        return _difference(LABELS, row[0], column="label", found=row[1])
+
+def _unexplained_mark(marks: Marks, row: Row) -> Difference:
+    return _difference(marks.table, row[0], column=marks.columns[-2], found=_mark(row))
 
 
 def _difference(table: str, created: Position, **given: Any) -> Difference:
@@ -283,10 +296,13 @@ def _checkpoint(archive: Archive, views: sqlite3.Connection, file: Path) -> Posi
     return Position(rows[0][2])
 
 
-def _label_rows(state: Session | None) -> list[Row]:
-    if state is None:
-        return []
-    return [(state.created, label, state.tenant) for label in sorted(set(state.labels))]
+def _mark_rows(marks: Marks, state: Session | None) -> list[Row]:
+    return [] if state is None else list[Row](marks.rows(state))
+
+
+def _mark(row: Row) -> str:
+    """What a row of marks says, without the session and its tenant."""
+    return " ".join(map(str, row[1:-1]))
 
 
 def _position_of(row: Row) -> Position:

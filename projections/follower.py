@@ -112,7 +112,7 @@ class Follower:
             if not changes.rows and checkpoint <= self._views.checkpoint:
                 return
             try:
-                await self._views.write(changes.rows, changes.labels, checkpoint)
+                await self._views.write(changes.rows, changes.marks, checkpoint)
             except BaseException:
                 self.states.put_back()
                 raise

@@ -77,7 +77,7 @@ class Shadow:
 
     async def _write_some(self) -> None:
         changes = self._states.take(ROWS_PER_WRITE)
-        await self._views.write(changes.rows, changes.labels, START, NEXT)
+        await self._views.write(changes.rows, changes.marks, START, NEXT)
         self._states.written()
 
     async def _write_rest(self) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from eventstore.commit import START, Commit, Position
+from projections.marks import MARKS, changed_marks
 from projections.subjects import SESSION, SUBJECTS, Subject, fold, subject_of
-from projections.views.store import Labels
+from projections.views.store import MarkRows
 
 HOT_MAX: Final = 50_000
 
@@ -28,7 +29,7 @@ class Changes(NamedTuple):
     """Rows by the prefix of their subject, and what the views know once they are written."""
 
     rows: Rows
-    labels: Labels
+    marks: MarkRows
     position: Position | None
 
 
@@ -41,9 +42,9 @@ class States:
         self._hot_max = hot_max
         self._hot: dict[str, Any] = {}
         self._tails: dict[str, list[Commit]] = {}
-        self._dirty: dict[str, bool] = {}  # stream -> its labels changed
+        self._dirty: dict[str, int] = {}  # stream -> which of its marks changed, a bit for each
         self._bringing: Counter[str] = Counter()
-        self._in_flight: dict[str, bool] = {}
+        self._in_flight: dict[str, int] = {}
         self.on_change: dict[type, Changed] = {}
 
     def apply(self, commits: Iterable[Commit]) -> None:
@@ -65,12 +66,10 @@ class States:
         if after is None:
             return
         stream = commit.stream
-        relabelled = subject is SESSION and (
-            state is None or (state.labels is not after.labels and state.labels != after.labels)
-        )
+        marked = changed_marks(state, after) if subject is SESSION else 0
         self._hot[stream] = after
-        if relabelled or stream not in self._dirty:
-            self._dirty[stream] = relabelled
+        if marked or stream not in self._dirty:
+            self._dirty[stream] = self._dirty.get(stream, 0) | marked
         if self.on_change:
             self._tell(after)
 
@@ -134,18 +133,19 @@ class States:
         """
         streams = dict(itertools.islice(self._dirty.items(), limit))
         rows: Rows = {}
-        labels: dict[Position, tuple[str, Sequence[str]]] = {}
-        for stream, relabelled in streams.items():
+        marks: MarkRows = {}
+        for stream, marked in streams.items():
             del self._dirty[stream]
             subject = subject_of(stream)
             assert subject is not None
             state = self._hot[stream]
             rows.setdefault(subject.prefix, []).append(subject.row(state))
-            if relabelled:
-                labels[state.created] = (state.tenant, state.labels)
+            for bit, one in enumerate(MARKS if marked else ()):
+                if marked >> bit & 1:
+                    marks.setdefault(one.table, {})[state.created] = one.rows(state)
         self._in_flight = streams
         position = None if self._dirty or self._tails else self.position
-        return Changes(rows, labels, position)
+        return Changes(rows, marks, position)
 
     def written(self) -> None:
         """The rows taken last stand in the file now."""
@@ -154,8 +154,8 @@ class States:
 
     def put_back(self) -> None:
         """The rows taken last could not be written: their states count as changed again."""
-        for stream, relabelled in self._in_flight.items():
-            self._dirty[stream] = relabelled or self._dirty.get(stream, False)
+        for stream, marked in self._in_flight.items():
+            self._dirty[stream] = marked | self._dirty.get(stream, 0)
         self._in_flight = {}
 
     def _evict(self) -> None:

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from eventstore.commit import Event
 from eventstore.errors import UnknownEvent
 from projections.browser_story import BROWSER_SENTENCES
+from projections.evaluation_story import EVALUATION_SENTENCES
 from projections.events import CODEC
 from projections.events.access import KeyIssued, KeyRevoked
 from projections.events.artifact import ArtifactStored
-from projections.events.catalog import CatalogEntered
 from projections.events.device import DeviceRegistered, DeviceRemoved
 from projections.events.request import RequestAnswered
 from projections.events.session import (
@@ -54,6 +54,7 @@ from projections.wording import (
     shown,
     time_text,
 )
+from projections.work_story import WORK_SENTENCES, terms_words
 
 _MS_US: Final = 1_000
 FINGERPRINT_CHARS: Final = 12
@@ -121,6 +122,8 @@ def _created(fact: SessionCreated, _: Known) -> str:
     if fact.labels:
         words += f"; labels {items(fact.labels)}"
     words += _contents(fact)
+    if fact.work is not None:
+        words += f"; {terms_words(fact.work)}"
     if fact.secrets:
         words += f"; sealed secrets {items(fact.secrets)}"
     return words + ("" if fact.reason == "requested" else f": {fact.reason}")
@@ -247,12 +250,6 @@ def _key_issued(fact: KeyIssued, _: Known) -> str:
     return f"key {quoted(fact.name)} issued for tenant {quoted(fact.tenant)}: {scopes}"
 
 
-def _entered(fact: CatalogEntered, _: Known) -> str:
-    parent = f" of {quoted(fact.parent, 64)}" if fact.parent else ""
-    data = f": {pairs(fact.data)}" if fact.data else ""
-    return f"entered as {quoted(fact.type, 40)}{parent}{data}"
-
-
 def _registered(fact: DeviceRegistered, _: Known) -> str:
     return f"device {quoted(fact.name, 64)} registered: {quoted(fact.user_agent)}"
 
@@ -279,9 +276,10 @@ SENTENCES: Final[dict[type, Callable[[Any, Known], str]]] = {
     SessionResumedBy: _resumed_by,
     **MACHINE_SENTENCES,
     **BROWSER_SENTENCES,
+    **WORK_SENTENCES,
+    **EVALUATION_SENTENCES,
     KeyIssued: _key_issued,
     KeyRevoked: lambda *_: "key closed for good",
-    CatalogEntered: _entered,
     DeviceRegistered: _registered,
     DeviceRemoved: lambda fact, _: f"device removed: {fact.reason}",
 }

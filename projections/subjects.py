@@ -10,7 +10,7 @@ import msgspec
 from eventstore.codec import Fact
 from eventstore.commit import Commit
 from projections.events import CODEC
-from projections.folds import access, catalog, device, session, vm, vm_snapshot
+from projections.folds import access, catalog, device, session, span, vm, vm_snapshot
 
 TEXT_CHARS_MAX: Final = 4_000
 """How much of a session's words the text filter of lists sees."""
@@ -48,6 +48,8 @@ def _session_row(state: session.Session) -> tuple[object, ...]:
         session.deadline(state),
         state.tests_running,
         int(state.browser is not None and state.browser.open),
+        int(state.work is not None and state.waits_for_worker),
+        int(state.work is not None and state.held),
         int(state.deleted),
         session_text(state),
         state_text(state),
@@ -80,7 +82,17 @@ def _key_row(state: access.Key) -> tuple[object, ...]:
 
 def _entry_row(state: catalog.Entry) -> tuple[object, ...]:
     head = (state.created, state.id, state.tenant, state.type, state.parent)
-    return (*head, state_text(state))
+    return (*head, int(state.deleted), state_text(state))
+
+
+def _span_row(state: span.Span) -> tuple[object, ...]:
+    type_, name = (state.data.get(key) for key in ("type", "name"))
+    head = (state.created, state.id, state.tenant, state.session, state.turn)
+    return (*head, _text(type_), _text(name), int(state.deleted), state_text(state))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _device_row(state: device.Device) -> tuple[object, ...]:
@@ -103,6 +115,8 @@ SESSION: Final = Subject(
         "deadline",
         "tests_running",
         "browser_open",
+        "waits_for_worker",
+        "held",
         "deleted",
         "text",
         "state",
@@ -138,10 +152,18 @@ KEY: Final = Subject(
 CATALOG: Final = Subject(
     prefix=catalog.PREFIX,
     table="catalog",
-    columns=("created", "id", "tenant", "type", "parent", "state"),
+    columns=("created", "id", "tenant", "type", "parent", "deleted", "state"),
     state=catalog.Entry,
     evolve=catalog.evolve,
     row=_entry_row,
+)
+SPAN: Final = Subject(
+    prefix=span.PREFIX,
+    table="spans",
+    columns=("created", "id", "tenant", "session", "turn", "type", "name", "deleted", "state"),
+    state=span.Span,
+    evolve=span.evolve,
+    row=_span_row,
 )
 DEVICE: Final = Subject(
     prefix=device.PREFIX,
@@ -153,13 +175,13 @@ DEVICE: Final = Subject(
 )
 
 SUBJECTS: Final[dict[str, Subject]] = {
-    subject.prefix: subject for subject in (SESSION, VM, SNAPSHOT, KEY, CATALOG, DEVICE)
+    subject.prefix: subject for subject in (SESSION, VM, SNAPSHOT, KEY, CATALOG, SPAN, DEVICE)
 }
 # A change of any of these makes the views of an older version worthless: they are rebuilt.
 VIEWS_VERSION: Final = (
-    f"schema 4, session {session.VERSION}, vm {vm.VERSION}, "
+    f"schema 5, session {session.VERSION}, vm {vm.VERSION}, "
     f"snapshot {vm_snapshot.VERSION}, key {access.VERSION}, catalog {catalog.VERSION}, "
-    f"device {device.VERSION}"
+    f"span {span.VERSION}, device {device.VERSION}"
 )
 
 

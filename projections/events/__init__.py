@@ -22,8 +22,9 @@ from projections.events.browser import (
     BrowserRequested,
     BrowserScraped,
 )
-from projections.events.catalog import CatalogEntered
+from projections.events.catalog import CatalogChanged, CatalogDeleted, CatalogEntered
 from projections.events.device import DeviceRegistered, DeviceRemoved
+from projections.events.evaluation import TurnChanged, TurnRecorded, TurnRemoved
 from projections.events.request import RequestAnswered
 from projections.events.session import (
     MessageAdded,
@@ -36,6 +37,7 @@ from projections.events.session import (
     SessionLabelled,
     SessionStatusChanged,
 )
+from projections.events.span import SpanDeleted, SpanRecorded
 from projections.events.test_run import (
     ChannelPosted,
     ResultsReplaced,
@@ -69,6 +71,7 @@ from projections.events.vm_snapshot import (
     SnapshotReady,
     SnapshotRequested,
 )
+from projections.events.work import AgentReported, WorkClaimed, WorkOffered, WorkReleased
 
 VOCABULARY: Final = (
     SessionCreated,
@@ -121,9 +124,20 @@ VOCABULARY: Final = (
     BrowserAttached,
     BrowserDetached,
     BrowserClosed,
+    WorkOffered,
+    WorkClaimed,
+    WorkReleased,
+    AgentReported,
+    TurnRecorded,
+    TurnChanged,
+    TurnRemoved,
+    SpanRecorded,
+    SpanDeleted,
     KeyIssued,
     KeyRevoked,
     CatalogEntered,
+    CatalogChanged,
+    CatalogDeleted,
     DeviceRegistered,
     DeviceRemoved,
 )

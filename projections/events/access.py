@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from eventstore.codec import Fact
 
-Scope = Literal["sessions:read", "sessions:write", "admin"]
+Scope = Literal["sessions:read", "sessions:write", "work", "admin"]
 
 
 class KeyIssued(Fact, frozen=True, kw_only=True):

@@ -12,12 +12,14 @@ from msgspec import UNSET, UnsetType
 
 from eventstore.codec import Fact
 from projections.events.status import Dialect, Kind, Reason, Status
+from projections.events.work import WorkTerms
 
 
 class SessionCreated(Fact, frozen=True, kw_only=True):
     """A session exists. `spec` is what its dialect was asked for, in the dialect's own words.
 
-    `secrets` are sealed texts by name, and are nowhere else (version 1 had them in `spec`).
+    `secrets` are sealed texts by name, and are nowhere else (version 1 had them in `spec`). With
+    `work` workers may claim it from now on; a session of an agent is offered in any case.
     """
 
     NAME: ClassVar = "session.created"
@@ -35,6 +37,7 @@ class SessionCreated(Fact, frozen=True, kw_only=True):
     spec: dict[str, Any] = {}
     secrets: dict[str, str] = {}
     reason: Reason = "requested"
+    work: WorkTerms | None = None
 
 
 class SessionConfigured(Fact, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ Reason = Literal[
     "capacity",
     "service_restart",
     "deleted",
+    "reopened",
 ]
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from eventstore.codec import Fact
 from eventstore.commit import Commit, Position
 from projections.events.artifact import ArtifactStored
+from projections.events.evaluation import TurnChanged, TurnRecorded, TurnRemoved
 from projections.events.request import RequestAnswered
 from projections.events.session import (
     MessageAdded,
@@ -33,11 +34,16 @@ from projections.events.test_run import (
     TestStarted,
     TestTimedOut,
 )
+from projections.events.work import AgentReported
+from projections.folds import agent as agent_fold
 from projections.folds import browser as browser_fold
+from projections.folds import work as work_fold
+from projections.folds.agent import AgentState
 from projections.folds.browser import Visit
+from projections.folds.work import Work
 
 PREFIX: Final = "session/"
-VERSION: Final = 4
+VERSION: Final = 5
 SECOND_US: Final = 1_000_000
 
 
@@ -46,7 +52,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
 
     `created` and `position` are the positions of its first and last commit, `status_position` that
     of the commit that gave it its status. `secrets` are sealed texts by name, noise once `erased`.
-    `browser` is there once one was wanted.
+    `browser` is there once one was wanted, `work` once workers may claim it, `agent` once one has
+    reported. `turns` is the index that the next turn of its conversation gets.
     """
 
     id: str
@@ -80,7 +87,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     tests_total: int = 0
     tests_running: int = 0
     tests_completed: int = 0
+    turns: int = 0
     browser: Visit | None = None
+    work: Work | None = None
+    agent: AgentState | None = None
     deleted: bool = False
     erased: bool = False
 
@@ -89,10 +99,30 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
         """True in a status that nothing leaves."""
         return self.status in ENDED
 
+    @property
+    def held(self) -> bool:
+        """True while a worker has it."""
+        return self.work is not None and self.work.worker != "" and not self.ended
+
+    @property
+    def waits_for_worker(self) -> bool:
+        """True while a worker may claim it."""
+        return (
+            self.work is not None
+            and self.status in ("pending", "queued")
+            and not self.work.worker
+            and not self.deleted
+        )
+
 
 def idle_deadline(session: Session) -> int | None:
-    """When the session ends for want of use; a paused session is not idle."""
+    """When the session ends for want of use.
+
+    One that is paused is not idle, nor is one that a worker is at work on.
+    """
     if session.idle_timeout_s is None or session.ended or session.status == "paused":
+        return None
+    if session.held and session.status in ("starting", "running"):
         return None
     return session.active_at + session.idle_timeout_s * SECOND_US
 
@@ -179,18 +209,23 @@ def _created(fact: SessionCreated, commit: Commit) -> Session:
         metadata=fact.metadata,
         spec=fact.spec,
         secrets=fact.secrets,
+        work=_work_of(fact),
     )
 
 
+def _work_of(fact: SessionCreated) -> Work | None:
+    if fact.work is not None:
+        return work_fold.offered(fact.work)
+    return Work() if fact.kind == "agent" else None
+
+
 def _configured(state: Session, fact: SessionConfigured, commit: Commit) -> Session:
-    return replace(
+    return _used(
         state,
+        commit,
         title=state.title if fact.title is UNSET else fact.title,
         metadata=state.metadata if fact.metadata is UNSET else fact.metadata,
         spec=state.spec if fact.spec is UNSET else {**state.spec, **fact.spec},
-        position=commit.position,
-        updated_at=commit.at,
-        active_at=max(state.active_at, commit.at),
     )
 
 
@@ -212,6 +247,7 @@ def _status_changed(state: Session, fact: SessionStatusChanged, commit: Commit) 
         active_at=max(state.active_at, at),
         started_at=at if fact.to == "running" and state.started_at is None else state.started_at,
         ended_at=at if fact.to in ENDED else None,
+        work=work_fold.let_go(state.work) if state.ended and state.work else state.work,
     )
 
 
@@ -226,17 +262,16 @@ def _active(state: Session, fact: SessionActive, commit: Commit) -> Session:
 
 def _extended(state: Session, fact: SessionExtended, commit: Commit) -> Session:
     idle, longest = fact.idle_timeout_s, fact.max_duration_s
-    return replace(
+    return _used(
         state,
+        commit,
         idle_timeout_s=state.idle_timeout_s if idle is UNSET else idle,
         max_duration_s=state.max_duration_s if longest is UNSET else longest,
-        position=commit.position,
-        updated_at=commit.at,
-        active_at=max(state.active_at, commit.at),
     )
 
 
 def _said(state: Session, _: MessageAdded, commit: Commit) -> Session:
+    # The most frequent fact of all: what `_used` does, without its call.
     return replace(
         state,
         messages=state.messages + 1,
@@ -247,14 +282,8 @@ def _said(state: Session, _: MessageAdded, commit: Commit) -> Session:
 
 
 def _stored(state: Session, fact: ArtifactStored, commit: Commit) -> Session:
-    return replace(
-        state,
-        artifacts=state.artifacts + 1,
-        artifact_bytes=state.artifact_bytes + fact.size,
-        position=commit.position,
-        updated_at=commit.at,
-        active_at=max(state.active_at, commit.at),
-    )
+    size = state.artifact_bytes + fact.size
+    return _used(state, commit, artifacts=state.artifacts + 1, artifact_bytes=size)
 
 
 def _selected_tests(state: Session, fact: TestsSelected, commit: Commit) -> Session:
@@ -293,7 +322,7 @@ def _results_replaced(state: Session, fact: ResultsReplaced, commit: Commit) -> 
     )
 
 
-def _used(state: Session, commit: Commit, **changes: int) -> Session:
+def _used(state: Session, commit: Commit, **changes: Any) -> Session:
     return replace(
         state,
         position=commit.position,
@@ -326,6 +355,19 @@ def _browsed(state: Session, fact: Fact, commit: Commit) -> Session:
     )
 
 
+def _worked(state: Session, fact: Fact, commit: Commit) -> Session:
+    # A worker that is given up was at work until then, as far as anybody knows.
+    return _used(state, commit, work=work_fold.evolve(state.work, fact, commit))
+
+
+def _reported(state: Session, fact: AgentReported, commit: Commit) -> Session:
+    return _used(state, commit, agent=agent_fold.evolve(state.agent, fact))
+
+
+def _turn_recorded(state: Session, fact: TurnRecorded, commit: Commit) -> Session:
+    return _used(state, commit, turns=max(state.turns, fact.index + 1))
+
+
 def _touched(state: Session, _: Fact, commit: Commit) -> Session:
     return replace(state, position=commit.position, updated_at=commit.at)
 
@@ -348,4 +390,8 @@ _STEPS: Final[dict[type, Callable[[Session, Any, Commit], Session]]] = {
     TestTimedOut: _test_timed_out,
     ResultsReplaced: _results_replaced,
     **dict.fromkeys(browser_fold.STEPS, _browsed),
+    **dict.fromkeys(work_fold.STEPS, _worked),
+    AgentReported: _reported,
+    TurnRecorded: _turn_recorded,
+    **dict.fromkeys((TurnChanged, TurnRemoved), lambda state, _, commit: _used(state, commit)),
 }

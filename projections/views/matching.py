@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from projections.folds.references import references
 from projections.folds.session import Session
 from projections.folds.vm import Vm
 from projections.subjects import session_text
@@ -20,9 +21,13 @@ def session_matches(wanted: SessionFilter, state: Session) -> bool:
         and _one_of(wanted.statuses, state.status)
         and _one_of(wanted.dialects, state.dialect)
         and wanted.owner in (None, state.owner)
-        and (wanted.since is None or state.created_at >= wanted.since)
-        and (wanted.until is None or state.created_at < wanted.until)
+        and _one_of(wanted.owners, state.owner)
+        and _one_of(wanted.ids, state.id)
+        and _within(wanted.since, state.created_at, wanted.until)
+        and _within(wanted.updated_since, state.updated_at, wanted.updated_until)
         and all(label in state.labels for label in wanted.labels)
+        and (not wanted.labels_any or not set(wanted.labels_any).isdisjoint(state.labels))
+        and _refers(wanted, state)
         and all(_holds(state, key, value) for key, value in wanted.metadata)
         and (wanted.text is None or wanted.text.lower() in session_text(state))
     )
@@ -35,6 +40,19 @@ def vm_matches(wanted: VmFilter, state: Vm) -> bool:
         and _one_of(wanted.statuses, state.status)
         and wanted.session in (None, state.session)
     )
+
+
+def _within(since: int | None, at: int, until: int | None) -> bool:
+    return (since is None or at >= since) and (until is None or at < until)
+
+
+def _refers(wanted: SessionFilter, state: Session) -> bool:
+    if not wanted.refs and not wanted.no_refs:
+        return True
+    held = dict(references(state))
+    return all(
+        held.get(name, "") in values for name, values in wanted.refs.items() if values
+    ) and not any(held.get(name, "") in values for name, values in wanted.no_refs.items())
 
 
 def _one_of(wanted: tuple[str, ...], value: str) -> bool:

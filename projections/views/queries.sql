@@ -19,11 +19,8 @@ SELECT epoch, version, position, generation FROM checkpoint WHERE id = 1
 -- set_checkpoint --
 UPDATE checkpoint SET position = ? WHERE id = 1
 
--- drop_labels --
-DELETE FROM session_labels__NEXT__ WHERE created IN (SELECT value FROM json_each(?))
-
--- insert_labels --
-INSERT INTO session_labels__NEXT__ (created, label, tenant)
+-- drop_marks --
+DELETE FROM __TABLE__ WHERE created IN (SELECT value FROM json_each(?))
 
 -- tenants --
 -- One look into the index per tenant, where DISTINCT would walk all of it.
@@ -61,6 +58,9 @@ AND created > ? ORDER BY created LIMIT ?
 
 -- sessions_with_browsers --
 SELECT state FROM sessions WHERE browser_open = 1 AND created > ? ORDER BY created LIMIT ?
+
+-- sessions_held --
+SELECT state FROM sessions WHERE held = 1 AND created > ? ORDER BY created LIMIT ?
 
 -- snapshots_there --
 SELECT state FROM vm_snapshots WHERE deleted = 0 AND created > ? ORDER BY created LIMIT ?

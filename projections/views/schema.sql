@@ -14,6 +14,8 @@ CREATE TABLE sessions__NEXT__ (
     deadline   INTEGER,
     tests_running INTEGER NOT NULL,
     browser_open INTEGER NOT NULL,
+    waits_for_worker INTEGER NOT NULL,
+    held       INTEGER NOT NULL,
     deleted    INTEGER NOT NULL,
     text       TEXT NOT NULL,
     state      TEXT NOT NULL
@@ -25,6 +27,14 @@ CREATE TABLE session_labels__NEXT__ (
     label   TEXT NOT NULL,
     tenant  TEXT NOT NULL,
     PRIMARY KEY (created, label)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE session_refs__NEXT__ (
+    created INTEGER NOT NULL,
+    name    TEXT NOT NULL,
+    value   TEXT NOT NULL,
+    tenant  TEXT NOT NULL,
+    PRIMARY KEY (created, name)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE vms__NEXT__ (
@@ -62,9 +72,23 @@ CREATE TABLE catalog__NEXT__ (
     tenant  TEXT NOT NULL,
     type    TEXT NOT NULL,
     parent  TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
     state   TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX catalog_by_id__N__ ON catalog__NEXT__ (id);
+
+CREATE TABLE spans__NEXT__ (
+    created INTEGER PRIMARY KEY,
+    id      TEXT NOT NULL,
+    tenant  TEXT NOT NULL,
+    session TEXT NOT NULL,
+    turn    INTEGER NOT NULL,
+    type    TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
+    state   TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX spans_by_id__N__ ON spans__NEXT__ (id);
 
 CREATE TABLE devices__NEXT__ (
     created INTEGER PRIMARY KEY,

@@ -18,6 +18,8 @@ from eventstore.sqlite.named import named_queries, sql_text
 from eventstore.sqlite.storage import storage_error
 from eventstore.sqlite.transaction import Statement, TransactionConnection, transact
 from projections.cache_file import Stale, discard, worthless
+from projections.marks import MARKS
+from projections.marks import Row as MarkRow
 from projections.subjects import SESSION, SUBJECTS, VIEWS_VERSION, Subject
 
 PACKAGE: Final = "projections.views"
@@ -36,8 +38,8 @@ PRAGMA cache_size = -65536;
 PRAGMA wal_autocheckpoint = 4000;
 """
 
-Labels = Mapping[Position, tuple[str, Sequence[str]]]
-"""By the `created` of a session: its tenant and all its labels."""
+MarkRows = dict[str, dict[Position, list[MarkRow]]]
+"""By the table of the marks and the `created` of a session: all its rows there."""
 
 
 class Views:
@@ -120,7 +122,7 @@ class Views:
     async def write(
         self,
         rows: Mapping[str, Sequence[tuple[object, ...]]],
-        labels: Labels,
+        marks: MarkRows,
         checkpoint: Position,
         tables: str = LIVE,
     ) -> None:
@@ -133,7 +135,8 @@ class Views:
             clause, conflict = _upsert(SUBJECTS[prefix], tables)
             chunks = _chunks(subject_rows)
             statements.extend(_insert(clause, chunk, conflict) for chunk in chunks)
-        statements.extend(_label_statements(labels, tables))
+        for table, marked in marks.items():
+            statements.extend(_mark_statements(table, marked, tables))
         if tables == LIVE:
             statements.append((QUERIES["set_checkpoint"], (checkpoint,)))
         await transact(self._writer, statements)
@@ -192,7 +195,7 @@ def _drop_next() -> str:
 
 
 def _tables() -> list[str]:
-    return [*(subject.table for subject in SUBJECTS.values()), "session_labels"]
+    return [*(subject.table for subject in SUBJECTS.values()), *(marks.table for marks in MARKS)]
 
 
 def _schema(file: str, tables: str, generation: int) -> str:
@@ -206,14 +209,14 @@ def _upsert(subject: Subject, tables: str) -> tuple[str, str]:
     return insert, f"ON CONFLICT (created) DO UPDATE SET {changes}"
 
 
-def _label_statements(labels: Labels, tables: str) -> Iterator[Statement]:
-    if not labels:
-        return
-    keys = msgspec.json.encode(list(labels)).decode()
-    yield QUERIES["drop_labels"].replace("__NEXT__", tables), (keys,)
-    clause = QUERIES["insert_labels"].replace("__NEXT__", tables)
-    rows = [(key, label, tenant) for key, (tenant, all_) in labels.items() for label in all_]
-    for chunk in _chunks(rows):
+def _mark_statements(
+    table: str, marked: Mapping[Position, list[MarkRow]], tables: str
+) -> Iterator[Statement]:
+    keys = msgspec.json.encode(list(marked)).decode()
+    yield QUERIES["drop_marks"].replace("__TABLE__", table + tables), (keys,)
+    columns = next(one.columns for one in MARKS if one.table == table)
+    clause = f"INSERT INTO {table}{tables} ({', '.join(columns)})"
+    for chunk in _chunks([row for rows in marked.values() for row in rows]):
         yield _insert(clause, chunk)
 
 

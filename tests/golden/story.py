@@ -50,6 +50,7 @@ from projections.events.vm import (
 )
 from tests.golden.browser_story import VISIT, browser_story
 from tests.golden.machine_story import machine_story
+from tests.golden.work_story import work_story
 
 DEVIN = "session/0198c0de-0000-7000-8000-000000000001"
 INSTAVM = "session/0198c0de-0000-7000-8000-000000000002"
@@ -346,4 +347,5 @@ STORY: tuple[tuple[str, dict[str, Any], tuple[Fact, ...]], ...] = (
     (DEVICE, CI, (ChannelPosted(type="start_session", data={"session_token": "t"}),)),
     (DEVICE, SERVICE, (DeviceRemoved(reason="idle_timeout"),)),
     *browser_story(CI, SERVICE, (OPENING, TYPED, JAR)),
+    *work_story(CI, SERVICE),
 )

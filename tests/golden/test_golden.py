@@ -27,9 +27,16 @@ from eventstore.merkle import Tree, leaf_hash
 from eventstore.sqlite.log import SqliteLog
 from eventstore.vault import Vault
 from projections.events import CODEC, VOCABULARY
+from projections.events.work import PullRequest
+from projections.folds.agent import AgentState
+from projections.folds.span import key_of
+from projections.folds.turns import Turns
+from projections.folds.turns import evolve as turn_evolve
+from projections.folds.work import Work
 from projections.subjects import SUBJECTS, subject_of
 from tests.golden import write
-from tests.golden.story import DEVIN, INSTAVM, NATIVE, TOKEN, VAULT_TEXTS
+from tests.golden.story import CASE, DEVIN, INSTAVM, NATIVE, PRODUCT, TOKEN, VAULT_TEXTS
+from tests.golden.work_story import AGENT, EVALUATION, GONE, OTHER_SPAN, SPAN, VERSION
 from tests.support.golden import digest, golden, names, states_of
 from tests.support.logs import Clock, whole
 from tests.support.service import SESSIONS, ask, refused, start
@@ -171,6 +178,54 @@ def test_the_log_of_version_1_is_stored_as_it_was():
     body = golden("v1").bodies[0]
     assert restore(body).commit.events[0].v == 1
     assert TOKEN.encode() in body
+
+
+@pytest.mark.parametrize("name", ["v1", "v2", "v3", "v4"])
+def test_what_older_versions_wrote_of_agents_is_offered_and_entries_changed_when_entered(name):
+    states = dict(states_of(golden(name).commits))
+    assert states[DEVIN].work == Work()
+    assert states[DEVIN].waits_for_worker
+    assert states[NATIVE].work is None
+    for entry in (PRODUCT, CASE):
+        assert states[entry].updated_at == states[entry].created_at
+        assert not states[entry].deleted
+
+
+def test_what_the_work_of_version_5_adds_up_to():
+    log = golden("v5")
+    states = dict(states_of(log.commits))
+    agent, evaluation = states[AGENT], states[EVALUATION]
+    assert agent.work == Work(
+        requires=("gpu",),
+        attempts_max=5,
+        generation=2,
+        attempts=2,
+        worker="w-2",
+        lease_s=30,
+        claimed_at=agent.work.claimed_at,
+    )
+    assert agent.agent == AgentState(
+        structured_output={"n": [1, None]},
+        pull_requests=(
+            PullRequest(url="https://example.org/1", state="merged"),
+            PullRequest(url="x"),
+        ),
+        acus=1.25,
+    )
+    assert (evaluation.status, evaluation.reason, evaluation.turns) == ("running", "reopened", 2)
+    assert states[VERSION].data == {"a": {"x": 1}, "c": "new"}
+    assert (states[GONE].deleted, states[VERSION].deleted) == (True, False)
+    assert (states[SPAN].data["name"], states[SPAN].span_id) == ("b", "trace_0123456789abcdef")
+    assert states[OTHER_SPAN].deleted
+    assert states[OTHER_SPAN].id == key_of("lab", "größe/1")
+    turns = Turns()
+    for commit in log.commits:
+        if commit.stream == EVALUATION:
+            for event in commit.events:
+                turn_evolve(turns, CODEC.decode(event), commit)
+    assert [(one.index, one.data) for one in turns.by_index.values()] == [
+        (0, {"actualOutput": "hi"})
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import shutil
 import sqlite3
 
@@ -12,6 +13,7 @@ from eventstore.sqlite.archive import Archive
 from eventstore.sqlite.log import SqliteLog
 from projections.comparison import ViewsUnusable, compare
 from projections.follower import Follower
+from projections.marks import MARKS
 from projections.subjects import SESSION, SUBJECTS, fold
 from projections.views.store import Views
 from tests.support.logs import Clock
@@ -19,6 +21,7 @@ from tests.support.pasts import folded, grown
 
 COMMITS = 300
 STREAMS = 60
+MARKED = {"session_labels": ("x",), "session_refs": ("customId", "x")}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,8 @@ def test_views_that_are_right_are_right_in_all_they_hold(case):
     found = compared(folder)
     assert found.difference is None
     assert (found.commits, found.events, found.checkpoint) == (COMMITS, COMMITS, COMMITS)
-    tables = [*(subject.table for subject in SUBJECTS.values()), "session_labels"]
+    tables = [subject.table for subject in SUBJECTS.values()]
+    tables += [marks.table for marks in MARKS]
     counts = [views_sql(folder, f"SELECT count(*) FROM {table}")[0][0] for table in tables]
     assert all(counts)
     assert found.rows == sum(counts)
@@ -87,16 +91,18 @@ COLUMNS = [
 ]
 
 
+NUMBERS = (
+    *("created_at", "deadline", "tests_running", "browser_open", "deleted"),
+    *("waits_for_worker", "held", "turn"),
+)
+
+
 @pytest.mark.parametrize(("prefix", "column"), COLUMNS, ids=lambda value: str(value).strip("/"))
 def test_a_wrong_value_in_any_column_is_found(case, prefix, column):
     folder, _ = case
     table = SUBJECTS[prefix].table
     [(created,)] = views_sql(folder, f"SELECT max(created) FROM {table}")
-    wrong = (
-        7
-        if column in ("created_at", "deadline", "tests_running", "browser_open", "deleted")
-        else "wrong"
-    )
+    wrong = 7 if column in NUMBERS else "wrong"
     views_sql(folder, f"UPDATE {table} SET {column} = ? WHERE created = ?", wrong, created)
     found = compared(folder).difference
     assert (found.table, found.created, found.column) == (table, created, column)
@@ -163,24 +169,30 @@ def parting(own, stale, name):
         "INSERT INTO session_labels VALUES ({0}, 'zzz', 'lab')",
         "UPDATE session_labels SET tenant = 'nobody' WHERE created = {0}",
         "UPDATE session_labels SET label = label || 'z' WHERE created = {0}",
+        "DELETE FROM session_refs WHERE created = {0}",
+        "INSERT INTO session_refs VALUES ({0}, 'zzz', 'z', 'lab')",
+        "UPDATE session_refs SET tenant = 'nobody' WHERE created = {0}",
+        "UPDATE session_refs SET value = value || 'z' WHERE created = {0}",
     ],
 )
-def test_labels_that_differ_are_found(case, statement):
+def test_marks_that_differ_are_found(case, statement):
     folder, _ = case
-    [(created,)] = views_sql(folder, "SELECT min(created) FROM session_labels")
+    table = next(marks.table for marks in MARKS if marks.table in statement)
+    [(created,)] = views_sql(folder, f"SELECT min(created) FROM {table}")
     views_sql(folder, statement.format(created))
     found = compared(folder).difference
-    assert (found.table, found.created) == ("session_labels", created)
+    assert (found.table, found.created) == (table, created)
 
 
-def test_a_label_of_no_session_is_found(case):
+def test_a_mark_of_no_session_is_found(case):
     folder, commits = case
     free = next(one.position for one in commits if not one.stream.startswith("session/"))
-    for created in (free, COMMITS + 3):
-        views_sql(folder, "INSERT INTO session_labels VALUES (?, 'x', 'lab')", created)
+    for created, (table, values) in itertools.product((free, COMMITS + 3), MARKED.items()):
+        marks = ", ".join("?" * len(values))
+        views_sql(folder, f"INSERT INTO {table} VALUES (?, {marks}, 'lab')", created, *values)
         found = compared(folder).difference
-        assert (found.table, found.created, found.found) == ("session_labels", created, "x")
-        views_sql(folder, "DELETE FROM session_labels WHERE created = ?", created)
+        assert (found.table, found.created, found.found) == (table, created, " ".join(values))
+        views_sql(folder, f"DELETE FROM {table} WHERE created = ?", created)
 
 
 async def behind(folder, count):

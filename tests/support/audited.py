@@ -13,6 +13,14 @@ from tests.support.machine_operations import (  # noqa: F401 - found by the name
     sessions_executions_get,
 )
 from tests.support.service import API, ask, create, move
+from tests.support.work_operations import (  # noqa: F401 - found by the names
+    sessions_work,
+    work_claim,
+    work_list,
+    work_poll,
+    work_release,
+    work_report,
+)
 
 VERIFY = f"{API}/log/verify"
 VERIFY_TRIES = 1500

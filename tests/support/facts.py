@@ -43,6 +43,8 @@ def values_of(annotation: Any) -> st.SearchStrategy[Any]:
     """Any value that a field with this annotation may hold."""
     if annotation in _PLAIN:
         return _PLAIN[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return structs_of(annotation)
     match get_origin(annotation):
         case origin if origin is Literal:
             return st.sampled_from(get_args(annotation))

@@ -13,8 +13,9 @@ from eventstore.codec import Fact
 from eventstore.commit import Append, Commit, Position
 from projections.events import CODEC
 from projections.events.access import KeyIssued, KeyRevoked
-from projections.events.catalog import CatalogEntered
+from projections.events.catalog import CatalogChanged, CatalogDeleted, CatalogEntered
 from projections.events.device import DeviceRegistered, DeviceRemoved
+from projections.events.evaluation import TurnChanged, TurnRecorded, TurnRemoved
 from projections.events.session import (
     MessageAdded,
     SessionActive,
@@ -25,10 +26,18 @@ from projections.events.session import (
     SessionLabelled,
     SessionStatusChanged,
 )
+from projections.events.span import SpanDeleted, SpanRecorded
 from projections.events.status import KINDS, STATUSES
 from projections.events.test_run import ChannelPosted
 from projections.events.vm import VmLost, VmReady, VmRequested, VmStarted
 from projections.events.vm_snapshot import SnapshotDeleted, SnapshotReady, SnapshotRequested
+from projections.events.work import (
+    AgentReported,
+    WorkClaimed,
+    WorkOffered,
+    WorkReleased,
+    WorkTerms,
+)
 from projections.snapshots import Snapshots
 from projections.subjects import fold, subject_of
 from tests.support.logs import AnyLog, commit_id
@@ -39,8 +48,10 @@ METADATA: Final[tuple[Any, ...]] = (
     *(None, True, False, 0, 1, 1.0, 1.5, -1, 0.1, "1", "true", "null", "", "x", "X", 2**53 + 1),
     *(2**63 - 1, 2**64, 1e300, "\u00e4", 'a"b', "a\\b", "\u2028", {"k": 1}, [1], [], {}),
 )
+REFS: Final = {"customId": ("", "c/1", "ö"), "versionId": ("v1", "v2"), "productId": ("p1",)}
 KEYS: Final = ("k", "K", 'k"', "k.k", "$", "ä", "")
 _LATER: Final = 0.6
+_REFS: Final = 0.5
 
 
 def wishes(seed: int, count: int, streams: int = 12) -> Iterator[Append]:
@@ -71,14 +82,12 @@ def hash_of(stream: str) -> int:
 
 KINDS_OF_STREAMS = (
     *("session", "session", "session", "session", "session", "session", "vm", "vm"),
-    *("key", "catalog", "device", "snapshot", "unknown"),
+    *("key", "catalog", "device", "snapshot", "span", "unknown"),
 )
 
 
 def _first(source: random.Random, number: int, names: list[str]) -> tuple[str, Fact]:
-    kind = source.choice(
-        ["session"] * 6 + ["vm"] * 2 + ["key", "catalog", "device", "snapshot", "unknown"]
-    )
+    kind = source.choice(KINDS_OF_STREAMS)
     stream = f"{kind}/{number}"
     match kind:
         case "vm":
@@ -91,6 +100,8 @@ def _first(source: random.Random, number: int, names: list[str]) -> tuple[str, F
             return stream, CatalogEntered(type="test", data={"number": number})
         case "snapshot":
             return stream, SnapshotRequested(session="s", vm="vm-1", vcpu_count=1, memory_mb=128)
+        case "span":
+            return stream, SpanRecorded(session="s", turn=number, data={"name": "n", "type": 1})
         case "device":
             return stream, DeviceRegistered(user_agent="a", name="Other 0")
         case _:
@@ -108,8 +119,13 @@ def _created(source: random.Random, number: int) -> SessionCreated:
         title=source.choice(("", "Größe", "Nightly 100%", "a_b")),
         labels=some(source, LABELS),
         metadata={key: source.choice(METADATA) for key in some(source, KEYS)},
-        spec={"url": source.choice(("https://EXAMPLE.org", "İx", "")), "n": 1},
+        spec={"url": source.choice(("https://EXAMPLE.org", "İx", "")), "n": 1, **_refs(source)},
+        work=source.choice((None, None, WorkTerms(requires=("gpu",)))),
     )
+
+
+def _refs(source: random.Random) -> dict[str, Any]:
+    return {name: source.choice(values) for name, values in REFS.items() if source.random() < _REFS}
 
 
 def some(source: random.Random, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -126,6 +142,12 @@ def _later(source: random.Random, stream: str) -> Fact:
         return source.choice((SnapshotReady(size=7), SnapshotDeleted()))
     if stream.startswith("key/"):
         return KeyRevoked()
+    if stream.startswith("span/"):
+        again = SpanRecorded(session="s", turn=source.randrange(3), data={"type": "TOOL"})
+        return source.choice((again, again, SpanDeleted()))
+    if stream.startswith("catalog/"):
+        changed = CatalogChanged(data={source.choice(KEYS): source.choice(METADATA)})
+        return source.choice((changed, changed, CatalogDeleted()))
     if stream.startswith("device/"):
         said = ChannelPosted(type="start_session", data={"n": 1})
         return source.choice((said, DeviceRemoved(reason="idle_timeout")))
@@ -139,8 +161,23 @@ def _later(source: random.Random, stream: str) -> Fact:
             SessionActive(at=1_700_000_000_000_000 + source.randrange(10**9)),
             SessionExtended(max_duration_s=source.randrange(1, 10**6)),
             *[MessageAdded(id="m", role="user", content="words")] * 3,
-            SessionDeleted(reason="requested"),
+            *[SessionDeleted(reason="requested")] * 2,
+            SessionConfigured(spec=_refs(source)),
+            *_work(source),
         )
+    )
+
+
+def _work(source: random.Random) -> tuple[Fact, ...]:
+    generation, index = source.randrange(1, 4), source.randrange(4)
+    return (
+        WorkOffered(terms=WorkTerms(attempts_max=generation)),
+        WorkClaimed(generation=generation, worker="w", lease_s=30),
+        WorkReleased(generation=generation, why=source.choice(("drained", "lapsed", "refused"))),
+        AgentReported(acus=source.random()),
+        TurnRecorded(index=index, data={"n": index}),
+        TurnChanged(index=index, data={"n": None}),
+        TurnRemoved(index=index),
     )
 
 
