@@ -1,6 +1,6 @@
-"""Files that belong to sessions, kept by the SHA-256 of their bytes; blocking.
+"""Files that belong to sessions and catalog entries, by the SHA-256 of their bytes; blocking.
 
-`DATA/artifacts/<session>/<sha256>`. A file comes in three steps: its bytes into a hidden file; a
+`DATA/artifacts/<owner>/<sha256>`. A file comes in three steps: its bytes into a hidden file; a
 marker that says what is about to be kept; the rename. The marker goes once the commit that tells
 of the file is durable, so that a crash leaves either nothing or a marker to clear up by.
 """
@@ -98,13 +98,13 @@ class ArtifactStore:
         place = self._place(session_id, incoming.sha256)
         marker = incoming.path.with_name(f"{incoming.path.name}.{session_id}.{incoming.sha256}")
         with _disk():
-            if not place.parent.exists():
-                place.parent.mkdir(mode=0o700)
-                _sync(self.path)
             new = not _holds(place, incoming.sha256)
             if new:
                 marker.touch()
                 _sync(self._incoming)
+                if not place.parent.exists():
+                    place.parent.mkdir(mode=0o700)
+                    _sync(self.path)
                 incoming.path.rename(place)
                 _sync(place.parent)
             return marker, new
@@ -121,9 +121,12 @@ class ArtifactStore:
         return found[1], found[2]
 
     def drop(self, session_id: str, sha256: str) -> None:
-        """Remove one file, if it is there."""
+        """Remove one file, if it is there, and with the last one the folder."""
+        place = self._place(session_id, sha256)
         with _disk():
-            self._place(session_id, sha256).unlink(missing_ok=True)
+            place.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            place.parent.rmdir()
 
     def remove(self, session_id: str) -> None:
         """Remove all files of a session, durably; it need not have any."""

@@ -7,6 +7,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -33,6 +34,7 @@ from sessions.artifacts import Artifacts
 from sessions.catalog import Catalog
 from sessions.clocks import Clocks
 from sessions.devices import Devices
+from sessions.dialects.devin.secrets import secrets_for
 from sessions.dialects.instavm.screens import Screens
 from sessions.dialects.instavm.terminal_socket import SHUTDOWN
 from sessions.dialects.notte.early_spaces import EarlySpaces
@@ -61,9 +63,11 @@ from sessions.runtimes.browser.choice import browsers_of
 from sessions.runtimes.vm.choice import machines_of
 from sessions.service import Sessions
 from sessions.settings import Settings
+from sessions.spans import Spans
 from sessions.surfaces import SURFACES
 from sessions.testset.testset import TestSet, load
 from sessions.timers import TestTimers
+from sessions.turns import Conversations
 from sessions.verifying import Verifying
 from sessions.web.appkeys import (
     ACCESS,
@@ -73,6 +77,7 @@ from sessions.web.appkeys import (
     CATALOG,
     CHANNELS,
     CLOCK_US,
+    CONVERSATIONS,
     DEVICES,
     EARLY_SPACES,
     ERASURES,
@@ -94,15 +99,18 @@ from sessions.web.appkeys import (
     SESSIONS,
     SETTINGS,
     SNAPSHOTS,
+    SPANS,
     TEST_SET,
     VAULT,
     VERIFYING,
     VIEWS,
     VITAL,
+    WORK,
 )
 from sessions.web.edge import Edge
 from sessions.web.links import Links
 from sessions.web.ports import Ports
+from sessions.work_parts import place_work, watch_of
 
 PROGRESS_S = 2.0
 
@@ -142,6 +150,7 @@ def make_app(
     async def goodbye(app: web.Application) -> None:
         app[BROADCAST].end_all("shutdown", CLOSE_GOING_AWAY)
         app[CHANNELS].close()
+        app[WORK].close()
         app[SCREENS].close(SHUTDOWN)
         await asyncio.gather(app[MACHINES].close(), app[BROWSERS].close())
 
@@ -184,9 +193,9 @@ async def open_service(
         await _files(app, settings, clock_us)
         app[RUNS] = _runs(app, log)
         stack.push_async_callback(app[RUNS].close)
+        place_work(app, settings, partial(secrets_for, app[CATALOG], app[VAULT]))
         place_runtimes(app, settings, clock_us, machines, browsers)
         stack.push_async_callback(close_runtimes, app)
-        timers = TestTimers(app[VIEWS], app[RUNS], clock_us)
         snapshotting = await _past(app, log, settings)
         stack.push_async_callback(app[SNAPSHOTS].close)
         app[REBUILDING] = Rebuilding(follower)
@@ -202,7 +211,8 @@ async def open_service(
             asyncio.create_task(app[ERASURES].run(), name="erasures"),
             asyncio.create_task(Clocks(app[VIEWS], sessions, clock_us).run(), name="clocks"),
             asyncio.create_task(app[DEVICES].run(), name="devices"),
-            asyncio.create_task(timers.run(), name="timers"),
+            asyncio.create_task(TestTimers(app[VIEWS], app[RUNS], clock_us).run(), name="timers"),
+            asyncio.create_task(watch_of(app).run(), name="work"),
         ]
         app[VITAL] = [log.task, *tasks]
         # A cache that fails leaves the past slower, and the service as it is.
@@ -239,6 +249,8 @@ async def _projections(
     follower.states.on_change[Session] = sessions.waiters.notify
     app[FOLLOWER], app[ACCESS], app[SESSIONS] = follower, access, sessions
     app[CATALOG] = Catalog(log, follower, app[VIEWS])
+    app[CONVERSATIONS] = Conversations(sessions)
+    app[SPANS] = Spans(log, follower, app[VIEWS])
     app[DEVICES] = Devices(log, await devices_there(app[VIEWS]), clock_us, described)
     log.listen(_count(app[METRICS]))
     return follower, sessions
@@ -256,7 +268,8 @@ async def _past(app: web.Application, log: SqliteLog, settings: Settings) -> Sna
 
 async def _files(app: web.Application, settings: Settings, clock_us: Callable[[], int]) -> None:
     store = ArtifactStore(settings.folder)
-    artifacts = Artifacts(store, app[SESSIONS], clock_us, settings.artifact_bytes_max)
+    bytes_max = settings.artifact_bytes_max
+    artifacts = Artifacts(store, app[SESSIONS], app[LOG], clock_us, bytes_max)
     # What a disk refuses now may be done at the next start: reads go on.
     with contextlib.suppress(EventStoreError):
         await artifacts.clear_up()
@@ -267,7 +280,8 @@ async def _files(app: web.Application, settings: Settings, clock_us: Callable[[]
 
 
 async def _erasures(app: web.Application) -> Erasures:
-    erasures = Erasures(app[SESSIONS], app[VAULT], app[ARTIFACTS].remove)
+    remove_files, remove_entry = app[ARTIFACTS].remove, app[CATALOG].remove
+    erasures = Erasures(app[SESSIONS], app[VAULT], remove_files, remove_entry)
     # What a disk refuses now is tried again later: reads go on.
     with contextlib.suppress(EventStoreError):
         await erasures.finish()

@@ -1,17 +1,22 @@
-"""The files of sessions: first their bytes are durable, then the log tells of them."""
+"""Files: first their bytes are durable, then the log tells of them.
+
+They belong to a session, or to an entry of the catalog, by its id.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
-from typing import IO
+from typing import IO, TypeVar
 
 from eventstore.artifacts import ArtifactStore, Incoming, chunks, is_sha256
 from eventstore.commit import START, Commit, Position
 from eventstore.errors import ArtifactTooLarge, CommitTooLarge, Conflict, LogBusy
+from eventstore.ports import EventLog
 from projections.events.artifact import ArtifactStored
 from projections.evidence import artifacts_of
+from projections.folds import catalog
 from projections.folds.session import Session
 from sessions.caller import SERVICE, Caller
 from sessions.domain.commands import StoreArtifact
@@ -19,15 +24,23 @@ from sessions.domain.decide import decide
 from sessions.domain.rejections import NotFound, Rejection
 from sessions.service import STREAM_PAGE, Once, Sessions
 
+T = TypeVar("T")
+
 
 class Artifacts:
     """Every artifact comes and goes through here; no file has more than `bytes_max` bytes."""
 
     def __init__(
-        self, store: ArtifactStore, sessions: Sessions, clock_us: Callable[[], int], bytes_max: int
+        self,
+        store: ArtifactStore,
+        sessions: Sessions,
+        log: EventLog,
+        clock_us: Callable[[], int],
+        bytes_max: int,
     ) -> None:
         self.store = store
         self._sessions = sessions
+        self._log = log
         self._clock_us = clock_us
         self._bytes_max = bytes_max
         # From the rename to the commit: a refused commit takes back the file, and nobody else's.
@@ -36,11 +49,9 @@ class Artifacts:
     async def clear_up(self) -> None:
         """Take back the files whose commit a crash prevented; raises StorageError."""
         for marker in await asyncio.to_thread(self.store.left_over):
-            session_id, sha256 = self.store.marked(marker)
-            try:
-                await self.find(session_id, sha256, SERVICE)
-            except NotFound:
-                await asyncio.to_thread(self.store.drop, session_id, sha256)
+            owner, sha256 = self.store.marked(marker)
+            if not await self._told(owner, sha256):
+                await asyncio.to_thread(self.store.drop, owner, sha256)
             await asyncio.to_thread(self.store.settle, marker)
 
     async def check(
@@ -113,50 +124,57 @@ class Artifacts:
                 ),
             )
 
-    async def keep(
-        self, session_id: str, incoming: Incoming, commit: Callable[[], Awaitable[Session]]
-    ) -> Session:
-        """The session after `commit`, which tells the log of the file that has its place by then.
+    async def _told(self, owner: str, sha256: str) -> bool:
+        """True if the log tells of the file, as one of a session or of an entry."""
+        with contextlib.suppress(NotFound):
+            await self.find(owner, sha256, SERVICE)
+            return True
+        first = await self._log.read_stream(catalog.PREFIX + owner, limit=1)
+        return any(fact.sha256 == sha256 for each in first for fact in artifacts_of(each.commit))
 
-        What `commit` rejects is taken back. It must not change an erased session.
+    async def keep(self, owner: str, incoming: Incoming, commit: Callable[[], Awaitable[T]]) -> T:
+        """What `commit` makes, which tells the log of the file that has its place by then.
+
+        What `commit` rejects is taken back. It must not change an erased session; where `owner` is
+        an entry of the catalog it enters it.
         """
-        return await self.keep_all(session_id, (incoming,), commit)
+        return await self.keep_all(owner, (incoming,), commit)
 
     async def keep_all(
         self,
-        session_id: str,
+        owner: str,
         arrived: Sequence[Incoming],
-        commit: Callable[[], Awaitable[Session]],
-    ) -> Session:
+        commit: Callable[[], Awaitable[T]],
+    ) -> T:
         """The same for several files, of which the log is told in one commit."""
 
-        async def in_turn() -> Session:
+        async def in_turn() -> T:
             async with self._turn:
-                return await self._keep(session_id, arrived, commit)
+                return await self._keep(owner, arrived, commit)
 
         return await asyncio.shield(in_turn())
 
     async def _keep(
         self,
-        session_id: str,
+        owner: str,
         arrived: Sequence[Incoming],
-        commit: Callable[[], Awaitable[Session]],
-    ) -> Session:
+        commit: Callable[[], Awaitable[T]],
+    ) -> T:
         kept = [
-            (incoming, *await asyncio.to_thread(self.store.keep, session_id, incoming))
+            (incoming, *await asyncio.to_thread(self.store.keep, owner, incoming))
             for incoming in arrived
         ]
         try:
-            state = await commit()
+            made = await commit()
         except (Rejection, Conflict, LogBusy, CommitTooLarge):
             for incoming, marker, new in kept:
                 if new:
-                    await asyncio.to_thread(self.store.drop, session_id, incoming.sha256)
+                    await asyncio.to_thread(self.store.drop, owner, incoming.sha256)
                 await asyncio.to_thread(self.store.settle, marker)
             raise
         for _, marker, _ in kept:
             await asyncio.to_thread(self.store.settle, marker)
-        return state
+        return made
 
     async def remove(self, session_id: str) -> None:
         """Remove every file of an erased session, durably; raises StorageError."""

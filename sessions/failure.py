@@ -64,6 +64,7 @@ _STATUS: Final[dict[type[domain.Rejection], int]] = {
     domain.Forbidden: 403,
     domain.LimitReached: 429,
     domain.NoMachine: 409,
+    domain.Fenced: 409,
 }
 
 
@@ -94,6 +95,9 @@ def failure_of(error: Exception) -> Failure | None:
             return Failure(503, "runtime_failed", str(error), headers=RETRY_AFTER)
         case store.SubjectErased():
             return Failure(410, domain.Deleted.code, "The session was erased.")
+        case store.VaultError():
+            detail = "What is sealed here cannot be opened: its key is gone, or it was changed."
+            return Failure(503, "storage_unavailable", detail)
         case store.Conflict():
             detail = "Others keep changing this at the same moment; try again."
             return Failure(409, "conflict", detail, headers=RETRY_AFTER)

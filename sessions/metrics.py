@@ -81,6 +81,21 @@ class Metrics:
         self.wave_polls = Gauge(
             "sessiond_wave_polls", "WAVE clients that wait for an event.", registry=registry
         )
+        self.workers_waiting = Gauge(
+            "sessiond_workers_waiting", "Workers that wait for a session.", registry=registry
+        )
+        self.work_held = Gauge(
+            "sessiond_work_held", "Sessions that workers hold.", registry=registry
+        )
+        self.work_claims = Counter(
+            "sessiond_work_claims", "Sessions handed to workers.", registry=registry
+        )
+        self.work_lapses = Counter(
+            "sessiond_work_lapses", "Workers not heard of in time.", registry=registry
+        )
+        self.work_fenced = Counter(
+            "sessiond_work_fenced", "Requests of workers that came too late.", registry=registry
+        )
         self.view_lag = Gauge(
             "sessiond_view_lag_commits", "How far the views are behind.", registry=registry
         )

@@ -37,6 +37,7 @@ from sessions.web.appkeys import (
     SESSIONS,
     VAULT,
     VIEWS,
+    WORK,
 )
 
 MakeMachines = Callable[[Settings], Machines]
@@ -119,10 +120,12 @@ def _place_browsers(
 def _watch_sessions(app: web.Application) -> None:
     """Whoever follows what becomes of sessions is told at the moment of each commit."""
     waiters, machines, browsers = app[SESSIONS].waiters, app[MACHINES], app[BROWSERS]
+    work = app[WORK]
 
     def notify(state: Session) -> None:
         waiters.notify(state)
         machines.notice(state)
         browsers.notice(state)
+        work.notice(state)
 
     app[FOLLOWER].states.on_change[Session] = notify

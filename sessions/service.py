@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -87,6 +90,7 @@ class Sessions:
         self._feed = feed
         self._states = follower.states
         self._clock_us = clock_us
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def create(
         self, session_id: str, command: CreateSession, who: Caller, once: Once | None = None
@@ -126,20 +130,58 @@ class Sessions:
         facts = decide(command, None, self._clock_us())
         stream = PREFIX + session_id
         for _ in range(CONFLICT_RETRIES_MAX):
-            generation = await self._last_generation(claim, who.tenant)
-            if generation:
-                holder = await self._log.find(claim.commit_id(who.tenant, generation))
-                assert holder is not None
-                state = await self._published(holder)
-                if state is not None and not state.deleted and claim.held(state):
-                    return state, False
-            commit_id = claim.commit_id(who.tenant, generation + 1)
+            holder, commit_id = await self._holder(claim, who.tenant)
+            if holder is not None:
+                return holder, False
             try:
                 await self._append(stream, None, facts, who, commit_id)
             except CommitIdReused:
                 continue  # another create was faster: look who holds the name now
             return await self._state(stream), True
         raise Conflict(stream, START, START)
+
+    async def change_claiming(
+        self, session_id: str, facts_of: Decide, who: Caller, claim: Claim
+    ) -> tuple[Session, bool]:
+        """The session after `facts_of`, holding `claim`, and True; or its holder and False.
+
+        Raises what `facts_of` raises, and NotFound or Deleted.
+        """
+        stream = PREFIX + session_id
+        async with self._turns.setdefault(stream, asyncio.Lock()):
+            for _ in range(CONFLICT_RETRIES_MAX):
+                state = await self._load(session_id, who)
+                commit_id = ids.commit_id()
+                if not claim.held(state):
+                    holder, commit_id = await self._holder(claim, state.tenant)
+                    if holder is not None and holder.id == session_id:
+                        continue  # it has come to hold the name meanwhile
+                    if holder is not None:
+                        return holder, False
+                facts = facts_of(state, self._clock_us())
+                if not facts:
+                    return state, True
+                # Somebody may be faster: to change the session, or to take the name.
+                with contextlib.suppress(Conflict, CommitIdReused):
+                    await self._append(stream, state, facts, who, commit_id)
+                    return await self._state(stream), True
+        raise Conflict(stream, START, START)
+
+    async def holding(self, claim: Claim, who: Caller) -> Session | None:
+        """The session that holds `claim` in the caller's tenant, None if there is none."""
+        return (await self._holder(claim, who.tenant))[0]
+
+    async def _holder(self, claim: Claim, tenant: str) -> tuple[Session | None, bytes]:
+        """Who holds the claim, and the id of the commit by which the next one takes it."""
+        generation = await self._last_generation(claim, tenant)
+        commit_id = claim.commit_id(tenant, generation + 1)
+        if not generation:
+            return None, commit_id
+        taken = await self._log.find(claim.commit_id(tenant, generation))
+        assert taken is not None
+        state = await self._published(taken)
+        held = state is not None and not state.deleted and claim.held(state)
+        return (state if held else None), commit_id
 
     async def _published(self, commit: Commit) -> Session | None:
         """The state of the commit's stream, which may be durable a moment before it is folded."""
@@ -216,18 +258,23 @@ class Sessions:
         Raises what `facts_of` raises, and NotFound or Deleted.
         """
         stream = PREFIX + session_id
-        for attempt in range(CONFLICT_RETRIES_MAX):
+
+        async def attempt() -> Session:
             state = await self._load(session_id, who, deleted=deleted)
             facts = facts_of(state, self._clock_us())
             if not facts and once is None:
                 return state
-            try:
-                await self._append_once(stream, state, facts, who, once)
-                return await self._state(stream)
-            except Conflict:
-                if attempt == CONFLICT_RETRIES_MAX - 1:
-                    raise
-        raise AssertionError("unreachable")
+            await self._append_once(stream, state, facts, who, once)
+            return await self._state(stream)
+
+        with contextlib.suppress(Conflict):
+            return await attempt()
+        # Who was slower waits for a turn: of many at once most would be too slow again.
+        async with self._turns.setdefault(stream, asyncio.Lock()):
+            for _ in range(CONFLICT_RETRIES_MAX - 2):
+                with contextlib.suppress(Conflict):
+                    return await attempt()
+            return await attempt()
 
     def at_hand(self, session_id: str, who: Caller) -> Session | None:
         """The session as it is now, if it is in memory and may be seen; else ask `get`."""

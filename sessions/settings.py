@@ -52,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     observers_max: int = 20_000
     heartbeat_s: float = 20.0
     wait_s_max: float = 60.0
+    work_lease_s: int = 30
     vm: str = "auto"
     vm_cache: str | None = None
     vm_warm: int = 0
@@ -85,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _in_range("wave_poll_s", self.wave_poll_s, 0, 3600)
         _in_range("wait_s_max", self.wait_s_max, 0, 3600)
         _in_range("drain_s", self.drain_s, 0, 60)
+        _in_range("work_lease_s", self.work_lease_s, 1, 3600)
         _one_of("vm", self.vm, "auto", "off")
         _in_range("vm_warm", self.vm_warm, 0, 64)
         _in_range("vm_memory_mb", self.vm_memory_mb or 0, 0, 1 << 30)

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from projections.events.status import Dialect, Kind, Reason, Status
+from projections.events.work import WorkTerms
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -17,7 +18,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class CreateSession(Command, frozen=True, kw_only=True, gc=False):
     """Make a session; `max_duration_s` None means the policy's for its kind.
 
-    `secrets` are sealed already.
+    `secrets` are sealed already. With `work` workers may claim it.
     """
 
     kind: Kind
@@ -33,6 +34,7 @@ class CreateSession(Command, frozen=True, kw_only=True, gc=False):
     idle_timeout_s: int | None = None
     max_duration_s: int | None = None
     expires_at: int | None = None
+    work: WorkTerms | None = None
 
 
 class Configure(Command, frozen=True, kw_only=True, gc=False):

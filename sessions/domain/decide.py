@@ -55,6 +55,8 @@ from sessions.domain.rejections import (
     NotFound,
     TransitionNotAllowed,
 )
+from sessions.domain.reopening import reopened
+from sessions.domain.work import check_terms
 
 Facts = tuple[Fact, ...]
 
@@ -94,7 +96,7 @@ def _change(
 ) -> Facts:
     match command:
         case ChangeStatus():
-            return _change_status(command, state)
+            return _change_status(command, state, now)
         case Configure():
             return _configure(command, state)
         case Extend():
@@ -127,6 +129,8 @@ def _create(command: CreateSession, now: int) -> Facts:
     checks.labels(command.labels)
     checks.metadata(command.metadata)
     checks.clocks(command.idle_timeout_s, longest)
+    if command.work is not None:
+        check_terms(command.kind, command.work)
     created = SessionCreated(
         kind=command.kind,
         dialect=command.dialect,
@@ -141,6 +145,7 @@ def _create(command: CreateSession, now: int) -> Facts:
         spec=command.spec,
         secrets=command.secrets,
         reason=command.reason,
+        work=command.work,
     )
     return (created,)
 
@@ -183,11 +188,14 @@ def _same(one: object, other: object) -> bool:
     return _encoder.encode(one) == _encoder.encode(other)
 
 
-def _change_status(command: ChangeStatus, state: Session) -> Facts:
+def _change_status(command: ChangeStatus, state: Session, now: int) -> Facts:
     if command.to == state.status:
         return ()
     if state.ended:
-        raise AlreadyEnded(state.status)
+        if (command.to, command.reason) != ("running", "reopened"):
+            raise AlreadyEnded(state.status)
+        checks.detail(command.detail)
+        return reopened(state, now, command.detail)
     if command.only_from is not None and state.status not in command.only_from:
         raise TransitionNotAllowed(state.status, command.to)
     if not allowed(state.status, command.to):
@@ -222,6 +230,9 @@ def _add_message(command: AddMessage, state: Session) -> Facts:
         data=command.data,
         sealed=command.sealed,
     )
+    if command.role == "user" and state.status == "blocked" and state.held:
+        # The worker that asked has its answer.
+        return said, _moved(state, ChangeStatus(to="running"))
     return (said,)
 
 

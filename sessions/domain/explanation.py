@@ -7,8 +7,9 @@ from typing import Final
 
 from projections.events.status import Reason, Status
 from projections.folds.session import Session
-from projections.wording import plain, quoted, seconds, time_text
-from sessions.domain.why import AWAITED, Awaited, Cause, Clock, ClockName, Step, Trail, clocks
+from projections.wording import items, plain, quoted, seconds, time_text
+from sessions.domain.policy import reopens
+from sessions.domain.why import Awaited, Cause, Clock, ClockName, Step, Trail, awaits, clocks
 
 _KEY: Final = "key:"
 _SERVICE: Final = "service"
@@ -21,6 +22,8 @@ WAITS: Final[dict[Awaited, str]] = {
     "person": "It waits for a person to answer or to let it go on.",
     "nothing": "It has ended: nothing moves it any more.",
 }
+
+REOPENS: Final = "It has ended, and can be opened again."
 
 REASONS_SAID: Final[dict[Reason, str]] = {
     "requested": "as was asked for",
@@ -37,6 +40,7 @@ REASONS_SAID: Final[dict[Reason, str]] = {
     "capacity": "for want of room",
     "service_restart": "for the service was started anew",
     "deleted": "for it was deleted",
+    "reopened": "for it was opened again",
 }
 
 _MOVED: Final[dict[Status, str]] = {
@@ -61,9 +65,25 @@ def _sentences(trail: Trail, state: Session) -> Iterator[str]:
         yield f"It was deleted {_by(cause)}, {REASONS_SAID[trail.deleted.reason]}."
     if trail.erased is not None:
         yield f"It was erased {_by(trail.erased.cause)}: what was sealed in it is gone."
-    yield WAITS[AWAITED[state.status]]
+    again = not state.deleted and reopens(state.kind, state.status)
+    yield REOPENS if again else WAITS[awaits(state)]
+    yield from _work(state)
     for clock in clocks(trail):
         yield _ahead(clock)
+
+
+def _work(state: Session) -> Iterator[str]:
+    work = state.work
+    if work is None:
+        return
+    if state.held and work.claimed_at is not None:
+        since = f"since {time_text(work.claimed_at)}"
+        tried = f"attempt {work.attempts} of {work.attempts_max}"
+        yield f"Worker {quoted(work.worker)} has had it {since}: {tried}."
+    elif state.waits_for_worker:
+        whom = f"workers with {items(work.requires)}" if work.requires else "any worker"
+        used = f"{work.attempts} of {work.attempts_max} attempts are used up"
+        yield f"It is offered to {whom}; {used}."
 
 
 def _because(trail: Trail, step: Step) -> str:

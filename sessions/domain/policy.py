@@ -6,7 +6,8 @@ from typing import Final
 
 from projections.events.status import ENDED, STATUSES, Kind, Status
 
-# Whatever is not ended can also be ended by force; nothing leaves an ended status.
+# Whatever is not ended can also be ended by force; nothing leaves an ended status but what is
+# reopened.
 _ONWARD: Final[dict[Status, frozenset[Status]]] = {
     "pending": frozenset({"queued", "starting", "running"}),
     "queued": frozenset({"starting", "running"}),
@@ -28,6 +29,12 @@ TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
     status: _after(status) for status in STATUSES
 }
 
+# A conversation that is evaluated goes on when one more turn of it comes: with the reason
+# `reopened` it runs again. What a clock or a fault ended stays ended.
+REOPENED_FROM: Final[dict[Kind, frozenset[Status]]] = {
+    "evaluation": frozenset({"completed", "failed", "stopped"}),
+}
+
 INITIAL: Final[frozenset[Status]] = frozenset((*ENDED, "pending", "queued", "running"))
 
 # A session in one of these has not begun its work, or not again.
@@ -45,6 +52,15 @@ MAX_DURATION_S: Final[dict[Kind, int]] = {
     "vm": 7 * DAY_S,
 }
 DURATION_S_MAX: Final = 366 * DAY_S
+
+# Whose work is done by workers, who claim it; browsers and machines have a runtime of their own.
+WORKED_ON: Final[frozenset[Kind]] = frozenset({"agent", "evaluation", "test_run"})
+ATTEMPTS_MAX: Final = 100
+WORKER_CHARS_MAX: Final = 200
+PULL_REQUESTS_MAX: Final = 100
+PULL_REQUEST_STATE_CHARS_MAX: Final = 64
+URL_CHARS_MAX: Final = 2_048
+OUTPUT_BYTES_MAX: Final = 256 << 10
 
 TITLE_CHARS_MAX: Final = 1_000
 LABELS_MAX: Final = 64
@@ -67,3 +83,8 @@ MEDIA_TYPE_CHARS_MAX: Final = 255
 def allowed(was: Status, to: Status) -> bool:
     """True if a session may go from `was` to `to`."""
     return to in TRANSITIONS[was]
+
+
+def reopens(kind: Kind, was: Status) -> bool:
+    """True if a session that ended as `was` may run again."""
+    return was in REOPENED_FROM.get(kind, frozenset())

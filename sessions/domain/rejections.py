@@ -13,6 +13,7 @@ Rejection
     Forbidden              the key's scopes do not cover this
     LimitReached           there are as many of them as there may be
     NoMachine              the session is of another kind, or its machine is not one to do that to
+    Fenced                 another worker has the session by now, or nobody
 """
 
 from __future__ import annotations
@@ -121,3 +122,9 @@ class NoMachine(Rejection):
     """There is no machine that this can be done to."""
 
     code = "no_machine"
+
+
+class Fenced(Rejection):
+    """The session is no longer this worker's: another one has it by now, or nobody."""
+
+    code = "fenced"

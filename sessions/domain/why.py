@@ -21,7 +21,7 @@ from projections.events.session import (
 from projections.events.status import STATUSES, Reason, Status
 from projections.folds.session import Session, evolve, expiry, idle_deadline, max_deadline
 from projections.story import tell
-from sessions.domain.policy import TRANSITIONS
+from sessions.domain.policy import TRANSITIONS, reopens
 
 STEPS_MAX: Final = 100
 
@@ -200,7 +200,14 @@ def onward(state: Session) -> tuple[Status, ...]:
     """The statuses that the session can be moved to, in the order of a life."""
     if state.deleted:
         return ()
+    if reopens(state.kind, state.status):
+        return ("running",)
     return tuple(status for status in STATUSES if status in TRANSITIONS[state.status])
+
+
+def awaits(state: Session) -> Awaited:
+    """What the session waits for."""
+    return "worker" if state.waits_for_worker else AWAITED[state.status]
 
 
 AWAITED: Final[dict[Status, Awaited]] = {
@@ -219,4 +226,4 @@ AWAITED: Final[dict[Status, Awaited]] = {
     "stopped": "nothing",
     "lost": "nothing",
 }
-"""What a session in each status waits for."""
+"""What a session in each status waits for, unless it waits for a worker."""

@@ -36,10 +36,13 @@ from sessions.past import Past
 from sessions.runs import Runs
 from sessions.service import Sessions
 from sessions.settings import Settings
+from sessions.spans import Spans
 from sessions.testset.testset import TestSet
+from sessions.turns import Conversations
 from sessions.verifying import Verifying
 from sessions.web.links import Links
 from sessions.web.ports import Ports
+from sessions.work import Work
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 PORTS: Final = web.AppKey("ports", Ports)
@@ -52,6 +55,8 @@ FOLLOWER: Final = web.AppKey("follower", Follower)
 SESSIONS: Final = web.AppKey("sessions", Sessions)
 ACCESS: Final = web.AppKey("access", Access)
 CATALOG: Final = web.AppKey("catalog", Catalog)
+CONVERSATIONS: Final = web.AppKey("conversations", Conversations)
+SPANS: Final = web.AppKey("spans", Spans)
 DEVICES: Final = web.AppKey("devices", Devices)
 VAULT: Final = web.AppKey("vault", Vault)
 ARTIFACTS: Final = web.AppKey("artifacts", Artifacts)
@@ -62,6 +67,7 @@ PAST: Final = web.AppKey("past", Past)
 SNAPSHOTS: Final = web.AppKey("snapshots", Snapshots)
 MACHINES: Final = web.AppKey("machines", MachineSessions)
 BROWSERS: Final = web.AppKey("browsers", BrowserSessions)
+WORK: Final = web.AppKey("work", Work)
 RECORDINGS: Final = web.AppKey("recordings", Recordings)
 SCREENS: Final = web.AppKey("screens", Screens)
 EARLY_SPACES: Final = web.AppKey("early_spaces", EarlySpaces)

@@ -21,6 +21,15 @@ from tests.support.service import (
     start,
 )
 
+OFFERED = {
+    "requires": [],
+    "on_loss": "requeue",
+    "attempts_max": 3,
+    "attempts": 0,
+    "generation": 0,
+    "worker": None,
+    "claimed_at": None,
+}
 UNKNOWN = f"{SESSIONS}/00000000-0000-7000-8000-000000000000"
 
 
@@ -68,6 +77,8 @@ async def test_a_session_with_nothing_but_a_kind_has_the_defaults(aiohttp_client
         "tests_total": 0,
         "tests_running": 0,
         "tests_completed": 0,
+        "work": OFFERED if kind == "agent" else None,
+        "agent": None,
         "position": 1,
         "status_position": 1,
     }

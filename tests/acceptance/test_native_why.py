@@ -56,12 +56,12 @@ async def ended(client, session):
 
 
 async def test_a_new_session_says_what_would_move_it(client):
-    session = await create(client, "agent", idle_timeout_s=300, max_duration_s=600)
+    session = await create(client, "evaluation", idle_timeout_s=300, max_duration_s=600)
     answer = await why(client, session)
     [step] = answer["steps"]
     assert answer["because"] == step
     assert (step["was"], step["to"], step["reason"]) == (None, "pending", "requested")
-    assert step["words"].startswith("created as an agent session, pending")
+    assert step["words"].startswith("created as an evaluation, pending")
     assert (answer["status"], answer["position"]) == ("pending", session["position"])
     assert (answer["waits_for"], answer["fired"], answer["deletion"]) == ("client", None, None)
     assert set(answer["transitions"]) == TRANSITIONS["pending"]
@@ -83,6 +83,21 @@ async def test_a_new_session_says_what_would_move_it(client):
             'longest duration of 600 s, set by the key "admin" at position 1.'
         ),
     ]
+
+
+async def test_a_session_that_waits_for_a_worker_says_what_for(client):
+    answer = await why(client, await create(client, "agent"))
+    assert answer["waits_for"] == "worker"
+    assert answer["words"][1:3] == [
+        "It waits for a worker or a runtime that is free to take it.",
+        "It is offered to any worker; 0 of 3 attempts are used up.",
+    ]
+    terms = {"requires": ["gpu", "big"], "attempts_max": 1}
+    answer = await why(client, await create(client, "test_run", work=terms))
+    assert answer["waits_for"] == "worker"
+    assert answer["words"][2] == (
+        'It is offered to workers with "gpu", "big"; 0 of 1 attempts are used up.'
+    )
 
 
 async def test_an_idle_time_out_names_its_clock_who_set_it_and_the_last_use(client, clock):

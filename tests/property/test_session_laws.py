@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from eventstore.commit import START
 from projections.events import CODEC
 from projections.events.session import SessionConfigured, SessionDeleted, SessionStatusChanged
-from projections.events.status import ENDED, STATUSES
+from projections.events.status import ENDED, KINDS, STATUSES
 from projections.folds import access, catalog, device, vm
 from projections.folds import session as session_fold
 from projections.folds.session import SECOND_US, Session, deadline
@@ -24,8 +24,9 @@ from sessions.domain.commands import (
     FireClocks,
     Touch,
 )
-from sessions.domain.policy import MAX_DURATION_S, TRANSITIONS
-from sessions.domain.rejections import AlreadyEnded, Rejection, TransitionNotAllowed
+from sessions.domain.policy import DURATION_S_MAX, MAX_DURATION_S, TRANSITIONS, reopens
+from sessions.domain.rejections import AlreadyEnded, Deleted, Rejection, TransitionNotAllowed
+from sessions.domain.reopening import reopened
 from tests.support.facts import facts as any_fact
 from tests.support.facts import json_objects
 from tests.support.sessions import (
@@ -71,7 +72,11 @@ def test_facts_never_break_the_transition_table(history):
         for fact in step.facts:
             if isinstance(fact, SessionStatusChanged):
                 assert fact.was == state.status
-                assert fact.to in TRANSITIONS[state.status]
+                if state.status in ENDED:
+                    assert reopens(state.kind, state.status)
+                    assert (fact.to, fact.reason) == ("running", "reopened")
+                else:
+                    assert fact.to in TRANSITIONS[state.status]
             state = fold(state, [fact], step.commit)
 
 
@@ -98,14 +103,68 @@ def test_every_live_status_can_be_ended_by_force(status, end):
 
 
 @given(histories)
-def test_what_ended_stays_ended(history):
+def test_what_ended_stays_ended_unless_it_is_reopened(history):
     ended = None
     for step in history:
-        if ended is not None:
-            assert (step.after.status, step.after.ended_at) == ended
-        if step.after is not None and step.after.status in ENDED:
-            ended = step.after.status, step.after.ended_at
-            assert step.after.ended_at is not None
+        state = step.after
+        if ended is not None and (state.status, state.ended_at) != ended:
+            assert reopens(state.kind, ended[0])
+            assert (state.status, state.reason, state.ended_at) == ("running", "reopened", None)
+            assert deadline(state) > step.now
+        ended = None
+        if state is not None and state.status in ENDED:
+            ended = state.status, state.ended_at
+            assert state.ended_at is not None
+
+
+REOPEN = ChangeStatus(to="running", reason="reopened")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("end", sorted(ENDED))
+def test_only_an_evaluation_that_no_clock_or_fault_ended_is_reopened(kind, end):
+    state = session_in(end, kind=kind)
+    if kind == "evaluation" and end in ("completed", "failed", "stopped"):
+        [fact] = decided(REOPEN, state, state.updated_at)
+        assert (fact.was, fact.to, fact.reason) == (end, "running", "reopened")
+        deleted = fold(state, decided(Delete(), state, 0), commit_at(state.position + 1, 0))
+        state = deleted
+        refusal: type[Rejection] = Deleted
+    else:
+        refusal = AlreadyEnded
+    with pytest.raises(refusal):
+        decided(REOPEN, state, state.updated_at)
+    for to in STATUSES:
+        if to != end:
+            with pytest.raises(refusal):
+                decided(ChangeStatus(to=to), state, state.updated_at)
+
+
+@pytest.mark.parametrize("status", LIVE)
+def test_what_has_not_ended_is_not_reopened(status):
+    assert reopened(session_in(status, kind="evaluation"), 0) == ()
+
+
+@given(st.integers(0, 400 * 86_400), st.sampled_from([3600, 86_400, 30 * 86_400]))
+def test_what_is_reopened_late_has_time_again_until_it_is_too_old(age_s, longest):
+    state = session_in("completed", kind="evaluation", max_duration_s=longest)
+    now = state.created_at + age_s * SECOND_US
+    if age_s >= DURATION_S_MAX - 1:
+        with pytest.raises(AlreadyEnded):
+            reopened(state, now)
+        return
+    after = fold(state, reopened(state, now), commit_at(state.position + 1, now))
+    assert after.max_duration_s == (
+        longest if age_s < longest else min(age_s + MAX_DURATION_S["evaluation"], DURATION_S_MAX)
+    )
+    assert due(after) > now
+
+
+def test_what_is_told_of_an_end_is_taken_back_with_it():
+    told = {"stoppingReason": "x", "error": None, "customId": "c"}
+    state = session_in("failed", kind="evaluation", spec=told)
+    after = fold(state, reopened(state, 0), commit_at(state.position + 1, 0))
+    assert after.spec == {"stoppingReason": None, "error": None, "customId": "c"}
 
 
 @given(histories)

@@ -14,7 +14,10 @@ from projections.events.status import ENDED, REASONS, STATUSES, Status
 from projections.folds.session import Session
 from projections.folds.vm import VM_ENDED, VM_STATUSES, Vm
 from sessions.dialects.devin import wire as devin
+from sessions.dialects.devin import wire_create as devin_create
 from sessions.dialects.devin.ids import devin_id, native_id
+from sessions.dialects.devin.v3 import wire as devin_v3
+from sessions.dialects.devin.v3 import wire_create as devin_v3_create
 from sessions.dialects.instavm import wire as instavm
 from sessions.dialects.notte import wire as notte
 from sessions.dialects.notte import wire_early, wire_sessions, wire_start
@@ -114,6 +117,18 @@ def test_devin_keeps_identity_and_end(state: Session) -> None:
     assert view["tags"] == list(state.labels)
 
 
+@given(sessions)
+def test_devin_v3_keeps_identity_and_end(state: Session) -> None:
+    view = json_of(devin_v3.session_view(state, "http://lab"))
+    assert native_id(view["session_id"]) == state.id
+    assert view["org_id"] == f"org-{state.tenant}"
+    assert (view["status"] in ("exit", "error")) == state.ended
+    assert view["status"] != "suspended" or view["status_detail"]
+    assert view["title"]
+    assert view["tags"] == list(state.labels)
+    assert view["created_at"] == state.created_at // 1_000_000
+
+
 @given(sessions, st.none() | vms, AT_US)
 def test_instavm_keeps_identity_and_lives_only_by_its_vm(
     state: Session, vm: Vm | None, now_us: int
@@ -129,7 +144,7 @@ def test_instavm_keeps_identity_and_lives_only_by_its_vm(
         assert view["vm_status"] == ("killed" if state.ended else None)
 
 
-@pytest.mark.parametrize("shown", [notte.STATUS, devin.STATUS])
+@pytest.mark.parametrize("shown", [notte.STATUS, devin.STATUS, devin_v3.STATUS])
 def test_the_map_is_total_and_mixes_no_ended_status_with_another(
     shown: dict[Status, Any],
 ) -> None:
@@ -151,8 +166,17 @@ def notte_command(body: Any) -> CreateSession:
 
 
 def devin_command(body: Any) -> CreateSession:
-    asked = devin.create_session(body)
-    return devin.to_command(asked, "me", dict.fromkeys(devin.secrets(asked), "sealed"))
+    asked = devin_create.create_session(body)
+    return devin_create.to_command(
+        asked, "me", dict.fromkeys(devin_create.secrets(asked), "sealed")
+    )
+
+
+def devin_v3_command(body: Any) -> CreateSession:
+    asked = devin_v3_create.create_session(body)
+    return devin_create.to_command(
+        asked, "me", dict.fromkeys(devin_create.secrets(asked), "sealed")
+    )
 
 
 def instavm_command(body: Any) -> CreateSession:
@@ -170,6 +194,11 @@ NAMES: dict[Callable[[Any], CreateSession], str] = {
         "prompt snapshot_id unlisted idempotent max_acu_limit secret_ids knowledge_ids tags title"
         " playbook_id session_secrets structured_output_schema"
     ),
+    devin_v3_command: (
+        "prompt advanced_mode devin_mode attachment_urls bypass_approval child_playbook_id repos"
+        " create_as_user_id knowledge_ids max_acu_limit playbook_id secret_ids session_links"
+        " session_secrets structured_output_schema tags title"
+    ),
     instavm_command: "api_key vm_lifetime_seconds memory_mb vcpu_count metadata env",
 }
 
@@ -182,7 +211,11 @@ def test_any_json_is_a_session_or_one_refusal(
     names = st.sampled_from(NAMES[command_of].split())
     bodies = st.dictionaries(names, json_values, max_size=4) | json_values
     body = data.draw(bodies)
-    if isinstance(body, dict) and command_of in (devin_command, instavm_command):
+    if isinstance(body, dict) and command_of in (
+        devin_command,
+        devin_v3_command,
+        instavm_command,
+    ):
         body = {"prompt": "do it", "api_key": "k", **body}
     try:
         command = command_of(body)
@@ -210,7 +243,7 @@ def test_a_claim_is_for_the_same_owner_prompt_snapshot_and_playbook(
     one: tuple[Any, ...], other: tuple[Any, ...]
 ) -> None:
     def name(owner: str, prompt: str, snapshot: str | None, playbook: str | None) -> str:
-        body = devin.CreateSession(prompt=prompt, snapshot_id=snapshot, playbook_id=playbook)
-        return devin.claim_name(owner, body)
+        body = devin_create.CreateSession(prompt=prompt, snapshot_id=snapshot, playbook_id=playbook)
+        return devin_create.claim_name(owner, body)
 
     assert (name(*one) == name(*other)) == (one == other)

@@ -122,15 +122,24 @@ def once_of(request: web.Request, asked: bytes, *, sensitive: bool = False) -> O
 
 
 async def items_of_history(
-    request: web.Request, who: Caller, items_in: Callable[[Commit], list[_T]]
+    request: web.Request,
+    who: Caller,
+    items_in: Callable[[Commit], list[_T]],
+    *beside: str,
+    until: Position | None = None,
 ) -> tuple[list[_T], Position | None]:
-    """A page of what the commits of a session hold, and where the next page begins, if any."""
-    after, limit = queries.history_page(request)
+    """A page of what the commits of a session hold, and where the next page begins, if any.
+
+    What came after `until` is left out; `beside` are parameters that others read.
+    """
+    after, limit = queries.history_page(request, *beside)
     items: list[_T] = []
     more = True
     while more and len(items) < limit:
         page = await request.app[SESSIONS].commits(request.match_info["id"], who, after, limit)
         more = len(page) == limit
+        if until is not None and page and page[-1].position > until:
+            page, more = [commit for commit in page if commit.position <= until], False
         for commit in page:
             if len(items) >= limit:
                 more = True

@@ -10,7 +10,6 @@ from projections.events.status import Reason, Status
 from sessions.dialects.instants import instant
 from sessions.domain.explanation import sentences
 from sessions.domain.why import (
-    AWAITED,
     Awaited,
     Cause,
     Clock,
@@ -18,6 +17,7 @@ from sessions.domain.why import (
     Gone,
     Step,
     Trail,
+    awaits,
     clocks,
     onward,
 )
@@ -96,7 +96,7 @@ def why_view(trail: Trail) -> WhyView:
         last_used=None if trail.last_used is None else _cause(trail.last_used),
         deletion=_gone(trail.deleted),
         erasure=_gone(trail.erased),
-        waits_for=AWAITED[state.status],
+        waits_for=awaits(state),
         clocks=[_clock(clock) for clock in clocks(trail)],
         transitions=onward(state),
         steps=[_step(step) for step in trail.steps],

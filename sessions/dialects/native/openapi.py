@@ -26,6 +26,7 @@ _TAGS: Final = {
     "sessions": "What all kinds of sessions have in common.",
     "machines": "The virtual machines of sessions.",
     "browsers": "The browsers of sessions.",
+    "work": "For the programs that do the work of sessions.",
     "feeds": "What happens, as it happens: websocket, server-sent events, long poll.",
     "log": "The log as a whole: what proves that nothing in it was changed.",
     "keys": "Who may come in; for admins.",

@@ -10,7 +10,7 @@ from projections.events.access import Scope
 from sessions.dialects.native.wire import JSON
 from sessions.web.surface import Handler, Route
 
-Tag = Literal["sessions", "machines", "browsers", "feeds", "log", "keys", "service"]
+Tag = Literal["sessions", "machines", "browsers", "work", "feeds", "log", "keys", "service"]
 
 ETAG: Final = "ETag"
 LOCATION: Final = "Location"

@@ -175,9 +175,9 @@ SESSIONS_MESSAGES_ADD: Final = Operation(
 SESSIONS_MESSAGES: Final = Operation(
     tag="sessions",
     scope="sessions:read",
-    parameters=(parameters.SESSION_ID, *parameters.HISTORY_PAGE),
+    parameters=(parameters.SESSION_ID, *parameters.HISTORY_PAGE, parameters.AS_OF),
     answers=(json_of(wire.MessageList, "A page of messages; the last may be empty."),),
-    problems=problems.HISTORY,
+    problems=(*problems.HISTORY, "bad_time"),
 )
 
 SESSIONS_EVENTS: Final = Operation(

@@ -13,8 +13,9 @@ from sessions.dialects.native.queries import (
     PAGE_DEFAULT,
     PAGE_MAX,
     POSITION_MAX,
+    WORK_STATES,
 )
-from sessions.domain.policy import ARTIFACT_NAME_CHARS_MAX
+from sessions.domain.policy import ARTIFACT_NAME_CHARS_MAX, WORKED_ON
 from sessions.observe.routes import POLL_LIMIT, POLL_LIMIT_MAX
 
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
@@ -170,6 +171,10 @@ SESSION_FILTERS: Final = (
         "under this key. A value that reads as a JSON number, `true`, `false` or `null` is "
         'compared as that, a string that looks like one is put in quotes (`"1"`).',
     ),
+)
+WORK_FILTERS: Final = (
+    _query("kind", _any_of(*sorted(WORKED_ON)), "One of these kinds; may be repeated."),
+    _query("state", _any_of(*WORK_STATES), "Those that wait, or those that a worker holds."),
 )
 VM_FILTERS: Final = (
     _query("status", _any_of(*VM_STATUSES), "One of these statuses; may be repeated."),

@@ -38,6 +38,7 @@ CODES: Final[dict[str, Meaning]] = {
     "session_ended": Meaning(409, "The session has ended; nothing but deletion happens to it."),
     "not_configurable": Meaning(409, "The field can be changed only while the session is pending."),
     "no_machine": Meaning(409, "The session has no machine that this can be done to."),
+    "fenced": Meaning(409, "The session is another worker's by now, or nobody's."),
     "conflict": Meaning(409, "Others kept changing the session at the same moment; try again."),
     "session_deleted": Meaning(410, "The session was deleted; its history is still there."),
     "artifact_gone": Meaning(410, "The bytes of the artifact were erased, or the disk lost them."),

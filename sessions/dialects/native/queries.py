@@ -15,6 +15,7 @@ from projections.folds.session import Session
 from projections.folds.vm import VM_STATUSES
 from projections.views.lists import SessionFilter, VmFilter
 from sessions.caller import Caller
+from sessions.domain.policy import WORKED_ON
 from sessions.failure import Failure, FieldError
 from sessions.waiters import Wanted
 
@@ -42,6 +43,8 @@ _LIST: Final = frozenset(
     ]
 )
 _VMS: Final = frozenset({AS_OF, "status", "session", "cursor", "limit"})
+WORK_STATES: Final = ("waiting", "held")
+_WORK: Final = frozenset({"kind", "state", "cursor", "limit"})
 CURSOR_PAGE: Final = frozenset({"cursor", "limit"})
 _PAGE: Final = frozenset({"after", "limit"})
 _DELETE: Final = frozenset({"erase"})
@@ -98,6 +101,15 @@ def vm_filter(request: web.Request, who: Caller) -> VmFilter:
     )
 
 
+def work_filter(request: web.Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which kinds of sessions that workers have are asked for, and in which states of that."""
+    query = request.query
+    known(query, _WORK)
+    kinds = words(query.getall("kind", []), "kind", WORKED_ON)
+    states = words(query.getall("state", []), "state", WORK_STATES)
+    return tuple(dict.fromkeys(kinds)) or tuple(sorted(WORKED_ON)), states or WORK_STATES
+
+
 def page(request: web.Request) -> tuple[int | None, int]:
     """The cursor and the size of a page."""
     cursor = request.query.get("cursor")
@@ -115,9 +127,9 @@ def page_limit(request: web.Request) -> int:
     return integer(request.query, "limit", PAGE_DEFAULT, 1, PAGE_MAX)
 
 
-def history_page(request: web.Request) -> tuple[Position, int]:
-    """Where a page of a history begins, and its size."""
-    known(request.query, _PAGE)
+def history_page(request: web.Request, *beside: str) -> tuple[Position, int]:
+    """Where a page of a history begins, and its size; `beside` are parameters that others read."""
+    known(request.query, _PAGE.union(beside))
     after = integer(request.query, "after", 0, 0, POSITION_MAX, "bad_position")
     return Position(after), integer(request.query, "limit", PAGE_DEFAULT, 1, PAGE_MAX)
 

@@ -18,10 +18,12 @@ from sessions.dialects.native import (
     views,
     vms,
     wire,
+    work,
 )
 from sessions.dialects.native import browser_operations as visits
 from sessions.dialects.native import machine_operations as runs
 from sessions.dialects.native import operations as of
+from sessions.dialects.native import work_operations as jobs
 from sessions.dialects.native.operation import route
 from sessions.observe import routes as observe
 from sessions.web import health
@@ -126,6 +128,12 @@ ROUTES: Final = (
     route("GET", f"{_SESSION}/vms", vms.of_session, "sessions.vms", of.SESSIONS_VMS),
     route("GET", "/api/v1/vms", vms.list_, "vms.list", of.VMS_LIST),
     route("GET", "/api/v1/vms/{id}", vms.get, "vms.get", of.VMS_GET),
+    route("POST", f"{_SESSION}/work", work.offer, "sessions.work", jobs.SESSIONS_WORK),
+    route("GET", "/api/v1/work", work.list_, "work.list", jobs.WORK_LIST),
+    route("POST", "/api/v1/work/claims", work.claim, "work.claim", jobs.WORK_CLAIM),
+    route("POST", "/api/v1/work/{id}/poll", work.poll, "work.poll", jobs.WORK_POLL),
+    route("POST", "/api/v1/work/{id}/reports", work.report, "work.report", jobs.WORK_REPORT),
+    route("POST", "/api/v1/work/{id}/release", work.release, "work.release", jobs.WORK_RELEASE),
     route("GET", "/api/v1/observe", observe.observe, "observe", of.OBSERVE),
     route("GET", "/api/v1/feed", observe.feed, "feed", of.FEED),
     route("GET", "/api/v1/log/head", log.head, "log.head", of.LOG_HEAD),

@@ -14,7 +14,7 @@ import msgspec
 from eventstore.commit import Commit
 from projections.events import VOCABULARY
 from sessions import access
-from sessions.dialects.native import wire, wire_executions
+from sessions.dialects.native import wire, wire_executions, wire_work
 from sessions.domain import policy
 from sessions.observe.protocol import EventFrame, Frame
 
@@ -54,6 +54,32 @@ _REFINED: Final[dict[str, dict[str, Schema]]] = {
             "maximum": wire_executions.TIMEOUT_S_MAX,
         },
     },
+    "NewWork": {
+        "requires": {"maxItems": policy.LABELS_MAX, "items": _LABEL},
+        "attempts_max": {"minimum": 1, "maximum": policy.ATTEMPTS_MAX},
+    },
+    "NewClaim": {
+        "worker": {"minLength": 1, "maxLength": policy.WORKER_CHARS_MAX},
+        "labels": {"maxItems": policy.LABELS_MAX, "items": _LABEL},
+        "wait_s": {"minimum": 0, "maximum": wire_work.WAIT_S_MAX},
+    },
+    "NewPoll": {
+        "after": {"minimum": 0},
+        "wait_s": {"minimum": 0, "maximum": wire_work.WAIT_S_MAX},
+    },
+    "NewReports": {
+        "sequence": {"minimum": 0},
+        "reports": {"minItems": 1, "maxItems": wire_work.REPORTS_MAX},
+    },
+    "NewRelease": {"detail": {"maxLength": policy.DETAIL_CHARS_MAX}},
+    "ReportedMessage": {"content": {"maxLength": policy.CONTENT_CHARS_MAX}},
+    "ReportedStatus": {"detail": {"maxLength": policy.DETAIL_CHARS_MAX}},
+    "ReportedPullRequest": {
+        "url": {"minLength": 1, "maxLength": policy.URL_CHARS_MAX},
+        "state": {"maxLength": policy.PULL_REQUEST_STATE_CHARS_MAX},
+    },
+    "ReportedAcus": {"used": {"minimum": 0}},
+    "ReportedEnd": {"detail": {"maxLength": policy.DETAIL_CHARS_MAX}},
     "NewKey": {
         "name": _WORD,
         "tenant": _WORD,
@@ -122,7 +148,20 @@ MEANINGS: Final[dict[str, str]] = {
     "v": "The version of the shape that `data` has.",
     "lag": "How many commits the lists have not taken up yet.",
     "boot_ms": "Milliseconds from the start until the machine was ready.",
-    "generation": "How many times the machine was started.",
+    "generation": "How many times the machine was started, or the session was claimed.",
+    "requires": "The labels that a worker must have to get the session.",
+    "on_loss": "What becomes of it when its worker is lost: it waits for another one, or ends.",
+    "attempts_max": "How many workers may lose the session until it ends as `lost`.",
+    "attempts": "How many claims there were; those that were given back by a drain do not count.",
+    "attempt": "Which attempt this is, from 1.",
+    "worker": "The worker's name for itself.",
+    "claimed_at": "When the worker got it.",
+    "lease_s": "Within how many seconds a worker must be heard of, again and again.",
+    "lease_left_s": "Seconds until the lease is over; null while the service does not know yet.",
+    "wait_s": "How many seconds to wait for something new.",
+    "sequence": "The worker's number for the request, each once in a generation.",
+    "prompt": "The text `prompt` of the `spec`; empty where there is none.",
+    "acus": "How much of its budget the session has used in all.",
     "executing": "How many executions run at the moment.",
     "executions": "How many executions were started in all.",
     "code": "Why, as a stable word for programs.",

@@ -12,7 +12,7 @@ from projections.folds.session import PREFIX, Session
 from projections.views.lists import list_sessions
 from sessions import ids
 from sessions.caller import Caller
-from sessions.conversation import opened, said_in, sealed_words
+from sessions.conversation import opened, sealed_words
 from sessions.dialects.native import past, queries, wire
 from sessions.dialects.native.answers import (
     IDEMPOTENCY_KEY,
@@ -29,6 +29,7 @@ from sessions.dialects.native.explanations import why_view
 from sessions.domain import checks, commands
 from sessions.explaining import trail_of
 from sessions.service import Once
+from sessions.turn_messages import spoken_in
 from sessions.web.appkeys import ERASURES, SESSIONS, SETTINGS, VAULT, VIEWS
 from sessions.web.auth import authorised
 from sessions.web.bodies import json_body
@@ -62,6 +63,7 @@ async def create(request: web.Request) -> web.Response:
         secrets=await request.app[VAULT].seal_many(PREFIX + session_id, body.secrets),
         idle_timeout_s=body.idle_timeout_s,
         max_duration_s=body.max_duration_s,
+        work=None if body.work is None else body.work.terms(),
     )
     state, _ = await request.app[SESSIONS].create(session_id, command, who, once)
     return session_answer(state, 201)
@@ -159,9 +161,10 @@ async def add_message(request: web.Request) -> web.Response:
 
 
 async def messages(request: web.Request) -> web.Response:
-    """What was said in a session, oldest first."""
+    """What was said in a session, oldest first, also in the turns that are evaluated."""
     who = authorised(request, "sessions:read")
-    said, following = await items_of_history(request, who, said_in)
+    until = await past.asked_position(request) if queries.AS_OF in request.query else None
+    said, following = await items_of_history(request, who, spoken_in, queries.AS_OF, until=until)
     items = [wire.message_view(one) for one in await opened(request.app[VAULT], said)]
     return json_answer(wire.MessageList(items=items, next=following))
 

@@ -12,6 +12,7 @@ from eventstore.commit import Commit
 from projections.events import CODEC
 from projections.events.access import Scope
 from projections.events.status import Dialect, Kind, Reason, Status
+from projections.events.work import OnLoss, PullRequest, WorkTerms
 from projections.folds.access import Key
 from projections.folds.session import Session, expiry, idle_deadline, max_deadline
 from sessions.conversation import Said
@@ -26,6 +27,22 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A body that a client sends; a field it does not name is refused."""
 
 
+class NewWork(Request, frozen=True, kw_only=True):
+    """The terms on which workers may have a session."""
+
+    requires: tuple[str, ...] = ()
+    on_loss: OnLoss = "requeue"
+    attempts_max: int = 3
+
+    def terms(self) -> WorkTerms:
+        """The terms as the vocabulary has them."""
+        return WorkTerms(
+            requires=tuple(dict.fromkeys(self.requires)),
+            on_loss=self.on_loss,
+            attempts_max=self.attempts_max,
+        )
+
+
 class CreateSession(Request, frozen=True, kw_only=True):
     """A session to make."""
 
@@ -38,6 +55,7 @@ class CreateSession(Request, frozen=True, kw_only=True):
     secrets: dict[str, str] = {}
     idle_timeout_s: int | None = None
     max_duration_s: int | None = None
+    work: NewWork | None = None
 
 
 class PatchSession(Request, frozen=True, kw_only=True):
@@ -82,6 +100,26 @@ class NewKey(Request, frozen=True, kw_only=True):
     prefix: str = "sdk_"
 
 
+class WorkView(msgspec.Struct, frozen=True, kw_only=True):
+    """On which terms workers may have a session, and who has it."""
+
+    requires: tuple[str, ...]
+    on_loss: OnLoss
+    attempts_max: int
+    attempts: int
+    generation: int
+    worker: str | None
+    claimed_at: datetime | None
+
+
+class AgentView(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent has to show so far."""
+
+    structured_output: Any
+    pull_requests: tuple[PullRequest, ...]
+    acus: float
+
+
 class SessionView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A session. `position` is its revision: send it back in `If-Match`."""
 
@@ -113,6 +151,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tests_total: int
     tests_running: int
     tests_completed: int
+    work: WorkView | None
+    agent: AgentView | None
     position: int
     status_position: int
 
@@ -249,8 +289,36 @@ def session_view(state: Session) -> SessionView:
         tests_total=state.tests_total,
         tests_running=state.tests_running,
         tests_completed=state.tests_completed,
+        work=_work_view(state),
+        agent=_agent_view(state),
         position=state.position,
         status_position=state.status_position,
+    )
+
+
+def _work_view(state: Session) -> WorkView | None:
+    work = state.work
+    if work is None:
+        return None
+    return WorkView(
+        requires=work.requires,
+        on_loss=work.on_loss,
+        attempts_max=work.attempts_max,
+        attempts=work.attempts,
+        generation=work.generation,
+        worker=work.worker or None,
+        claimed_at=_instant_or_none(work.claimed_at),
+    )
+
+
+def _agent_view(state: Session) -> AgentView | None:
+    agent = state.agent
+    if agent is None:
+        return None
+    return AgentView(
+        structured_output=agent.structured_output,
+        pull_requests=agent.pull_requests,
+        acus=agent.acus,
     )
 
 
