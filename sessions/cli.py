@@ -1,4 +1,4 @@
-"""The command line: `sessiond serve`, `keys create|list|revoke`, `erase`, `doctor`."""
+"""The command line: `sessiond serve`, `work`, `keys create|list|revoke`, `erase`, `doctor`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from typing import Any, Final, get_args
 import msgspec
 
 from projections.events.access import Scope
-from sessions import logging, serve, settings
-from sessions.doctor_command import Wish, run_doctor
-from sessions.erase_command import run_erase
-from sessions.folder_command import CommandError
-from sessions.keys_command import Operation, run_keys
+from sessions import logging, settings
+from sessions.command_error import CommandError
+from sessions.worker_command import add_options, run_work
 
 EXIT_USAGE: Final = 2
 
@@ -26,19 +24,17 @@ def run(arguments: Sequence[str]) -> int:
     command = options.pop("command")
     operation = options.pop("operation", None)
     try:
+        if command == "work":
+            logging.configure("info", "auto")
+            return run_work(options)
         if command == "serve":
-            chosen = settings.load(options)
-            logging.configure(chosen.log_level, chosen.log_format)
-            return serve.run(chosen)
+            return _serve(options)
         data = options.pop("data")
         chosen = settings.load({"data": data})
         logging.configure("warning", chosen.log_format)
         if command == "doctor":
-            return asyncio.run(run_doctor(chosen, Wish(**options)))
-        if command == "erase":
-            answer = asyncio.run(run_erase(chosen, options["session"]))
-        else:
-            answer = asyncio.run(run_keys(chosen, Operation(operation, options)))
+            return _doctor(chosen, options)
+        answer = _answer(chosen, command, operation, options)
     except settings.SettingsError as error:
         print(f"sessiond: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -49,10 +45,39 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+# Each command loads what it needs: a worker is up in a third of the time that the service takes.
+
+
+def _serve(options: dict[str, Any]) -> int:
+    from sessions import serve
+
+    chosen = settings.load(options)
+    logging.configure(chosen.log_level, chosen.log_format)
+    return serve.run(chosen)
+
+
+def _doctor(chosen: settings.Settings, options: dict[str, Any]) -> int:
+    from sessions.doctor_command import Wish, run_doctor
+
+    return asyncio.run(run_doctor(chosen, Wish(**options)))
+
+
+def _answer(
+    chosen: settings.Settings, command: str, operation: Any, options: dict[str, Any]
+) -> Any:
+    from sessions.erase_command import run_erase
+    from sessions.keys_command import Operation, run_keys
+
+    if command == "erase":
+        return asyncio.run(run_erase(chosen, options["session"]))
+    return asyncio.run(run_keys(chosen, Operation(operation, options)))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sessiond", description="The book of record of sessions.")
     commands = parser.add_subparsers(dest="command", required=True)
     _serve_options(commands.add_parser("serve", help="run the service"))
+    add_options(commands.add_parser("work", help="run a command for each session that waits"))
     keys = commands.add_parser("keys", help="make, list and revoke API keys")
     operations = keys.add_subparsers(dest="operation", required=True)
     create = operations.add_parser("create", help="make a key; it is shown once")

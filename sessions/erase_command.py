@@ -10,7 +10,8 @@ from aiohttp import web
 from eventstore.sqlite.log import FILE_NAME
 from sessions import folder_command
 from sessions.caller import SERVICE
-from sessions.folder_command import CommandError, Request
+from sessions.command_error import CommandError
+from sessions.folder_command import Request
 from sessions.settings import Settings
 from sessions.web.appkeys import ERASURES
 

@@ -13,13 +13,10 @@ from aiohttp import web
 
 from eventstore.errors import EventStoreError
 from sessions.app import make_app, open_service, wall_clock_us
+from sessions.command_error import CommandError
 from sessions.control import SOCKET_NAME, running
 from sessions.domain.rejections import Rejection
 from sessions.settings import Settings
-
-
-class CommandError(Exception):
-    """The command could not be carried out."""
 
 
 class Request(msgspec.Struct, frozen=True):

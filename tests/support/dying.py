@@ -1,7 +1,7 @@
 """The service as it is, but that it kills itself at a named step: kill -9, from inside.
 
 python -m tests.support.dying serve ... reads from the environment
-    DIE_AT      the name of a step in STEPS, ERASING, BACKING_UP or MACHINES; unset: do not die
+    DIE_AT      the name of a step in STEPS and those below it; unset: do not die
     DIE_COUNT   at which time of the step (default 1)
     DIE_WHILE   only times when this file is there count (default: all)
     CONSTANTS   JSON: {"module:NAME": value} of constants of modules to be set first
@@ -89,6 +89,19 @@ ERASING: Final[dict[str, Step]] = {
     "erase: finished, not answered": Step(VAULT, "Vault.finish", "after"),
 }
 
+CATALOG: Final = "sessions.catalog"
+ARTIFACTS: Final = "eventstore.artifacts"
+ENTRIES: Final[dict[str, Step]] = {
+    "attachment: arrived": Step(ARTIFACTS, "Incoming.finish", "after"),
+    "attachment: in its place, not told": Step(ARTIFACTS, "ArtifactStore.keep", "after"),
+    "attachment: told, not settled": Step(ARTIFACTS, "ArtifactStore.settle", "before"),
+    "secret: sealed, not told": Step(VAULT, "Vault.seal", "after"),
+    "secret: key about to go": Step(VAULT, "Vault.erase", "before"),
+    "secret: key in no file": Step(VAULT, "Vault.erase", "after"),
+    "secret: deleted, not finished": Step(CATALOG, "Catalog.remove", "after"),
+    "secret: finished, not answered": Step(VAULT, "Vault.finish", "after"),
+}
+
 BOOK: Final = "sessions.machine_book"
 COURSE: Final = "sessions.machine_course"
 COPIES: Final = "sessions.machine_copies"
@@ -128,6 +141,24 @@ MACHINES: Final[dict[str, Step]] = {
     "clone: its source still kept": Step(COURSE, "Courses._forget", "before"),
     "stop: gone, not told": Step(COURSE, "Courses._until_told", "before"),
     "stop: told, not answered": Step(COURSE, "Courses._until_told", "after"),
+}
+
+WORKER: Final = "sessions.runtimes.worker"
+# The worker dies at these, python -m tests.support.dying work ...
+WORKER_DIES: Final[dict[str, Step]] = {
+    "work: claimed, nothing begun": Step(f"{WORKER}.api", "WorkApi.claim", "after"),
+    "work: begun, not told": Step(f"{WORKER}.command", "Command.__init__", "after"),
+    "work: told that it begun": Step(f"{WORKER}.api", "WorkApi.report", "after"),
+    "work: heard, not told": Step(f"{WORKER}.outbox", "Outbox.put", "after"),
+    "work: ended, not told": Step(f"{WORKER}.course", "Course._tell_end", "before"),
+    "work: ended, told": Step(f"{WORKER}.course", "Course._tell_end", "after"),
+}
+# The service dies at these.
+WORK_DIES: Final[dict[str, Step]] = {
+    "claim: told, not answered": Step("sessions.work_claims", "Claims.claim", "after"),
+    "claim: about to be told": Step("sessions.work_claims", "Claims._claim_now", "before"),
+    "report: about to be told": Step("sessions.work", "Work.report", "before"),
+    "report: told, not answered": Step("sessions.work", "Work.report", "after"),
 }
 
 
@@ -196,7 +227,15 @@ def _within(original: Callable[..., Any], die: Callable[[], None]) -> Callable[.
 
 def arm(name: str, count: int) -> None:
     """Make this process die when it comes to the step for the `count`-th time."""
-    step = {**STEPS, **ERASING, **BACKING_UP, **MACHINES}[name]
+    step = {
+        **STEPS,
+        **ERASING,
+        **ENTRIES,
+        **BACKING_UP,
+        **MACHINES,
+        **WORKER_DIES,
+        **WORK_DIES,
+    }[name]
     owner, attribute = _found(step.module, step.place)
     original = getattr(owner, attribute)
     die = _deadly(name, count)

@@ -128,20 +128,29 @@ def start(
     """
     command = [sys.executable, "-m", module, "serve", "--data", str(folder)]
     command += ["--port", str(port), *options]
-    given = {"SESSIOND_ADMIN_KEY": ADMIN_KEY, "PYTHONPATH": str(ROOT), **(environ or {})}
+    given = {"SESSIOND_ADMIN_KEY": ADMIN_KEY, **(environ or {})}
+    return Service(*launched([*wrapper, *dies_with_us(), *command], given, stderr))
+
+
+def launched(
+    command: Sequence[str],
+    environ: Mapping[str, str | None],
+    stderr: IO[Any] | None = None,
+) -> tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]:
+    """A process of this tree, and the files without a name for what it prints and logs."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("SESSIOND_")}
-    env = {name: value for name, value in {**inherited, **given}.items() if value is not None}
-    out = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the service
+    given = {**inherited, "PYTHONPATH": str(ROOT), **environ}
+    out = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
     err = tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
-        [*wrapper, *_dies_with_us(), *command],
+        command,
         cwd=ROOT,
-        env=env,
+        env={name: value for name, value in given.items() if value is not None},
         stdin=subprocess.DEVNULL,
         stdout=out,
         stderr=stderr or err,
     )
-    return Service(process, out, err)
+    return process, out, err
 
 
 @contextlib.asynccontextmanager
@@ -172,8 +181,8 @@ async def eventually(holds: Callable[[], bool], timeout_s: float, what: str) -> 
         await asyncio.sleep(POLL_S)
 
 
-def _dies_with_us() -> list[str]:
-    # A test run that is killed must not leave services behind.
+def dies_with_us() -> list[str]:
+    """What runs the command after it: a test run that is killed leaves nothing behind."""
     found = shutil.which("setpriv")
     return [found, "--pdeathsig", "KILL", "--"] if found else []
 
