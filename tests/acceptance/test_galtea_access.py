@@ -23,6 +23,11 @@ async def test_a_key_is_needed(aiohttp_client, client, version):
     requests = [
         ("POST", URL),
         ("GET", f"{URL}/session_1"),
+        ("GET", URL),
+        *((method, f"{URL}/session_1") for method in ("PATCH", "DELETE")),
+        ("PATCH", f"{URL}/session_1/finish"),
+        ("DELETE", f"{URL}/batch"),
+        *((method, f"/galtea/versions/{version['id']}") for method in ("PATCH", "DELETE")),
         ("GET", "/galtea/minimum-sdk-version"),
         *(("POST", f"/galtea/{name}") for name in ("products", "versions", "tests", "testCases")),
         *(("GET", f"/galtea/{name}") for name in ("products", "versions", "tests", "testCases")),
@@ -54,6 +59,16 @@ async def test_a_key_that_may_only_read_cannot_create(aiohttp_client, client, ve
     reader = await aiohttp_client(client.server, headers=bearer(key["key"]))
     await refused(reader, 403, {"versionId": version["id"]})
     await refused(reader, 403, {"name": "x"}, "/galtea/products")
+    for method, path, body in (
+        ("PATCH", f"{URL}/session_1", {}),
+        ("DELETE", f"{URL}/session_1", None),
+        ("PATCH", f"{URL}/session_1/finish", {"error": "x"}),
+        ("DELETE", f"{URL}/batch", {"ids": ["session_1"]}),
+        ("PATCH", f"/galtea/versions/{version['id']}", {"name": "x"}),
+        ("DELETE", f"/galtea/versions/{version['id']}", None),
+    ):
+        await ask(reader, method, path, 403, json=body)
+    await ask(reader, "GET", URL)
     await ask(reader, "GET", f"/galtea/versions/{version['id']}")
 
 
@@ -132,11 +147,16 @@ async def test_a_restart_keeps_everything(aiohttp_client, tmp_path):
         await post(client, "sessions", versionId=version["id"], customId="c", metadata={"a": 1}),
         await post(client, "sessions", versionId=version["id"], testCaseId=case["id"]),
     ]
+    changed = {"customId": "d", "metadata": None}
+    made[1] = await ask(client, "PATCH", f"{URL}/{made[1]['id']}", json=changed)
     await client.close()
     client = await start(aiohttp_client, tmp_path)
     for session in made:
         assert await ask(client, "GET", f"{URL}/{session['id']}") == session
     assert await ask(client, "GET", f"/galtea/versions/{version['id']}") == version
-    await refused(client, 400, {"versionId": version["id"], "customId": "c"})
+    for taken in ("c", "d"):
+        await refused(client, 400, {"versionId": version["id"], "customId": taken})
+        [found] = await ask(client, "GET", URL, params={"customIds[]": taken})
+        assert found in made
     message = await refused(client, 400, {"name": "P"}, "/galtea/products")
     assert message == "A Product with the same Name already exists."

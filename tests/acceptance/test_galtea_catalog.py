@@ -119,7 +119,7 @@ async def test_order_and_part_of_a_list(client):
 BAD_QUERIES = [
     *("limit=-1", "limit=x", "limit=1.5", "offset=-1", f"offset={'9' * 30}", "limit="),
     *("sort[]=name&sort[]=asc", "sort[]=createdAt", "sort[]=createdAt&sort[]=up"),
-    *("fromCreatedAt=soon", "toCreatedAt=", "fromCreatedAt=0001-01-01T00:00:00%2B23:59"),
+    *("fromCreatedAt=soon", "toCreatedAt=", "limit=10001", "offset=1000000001"),
 ]
 
 

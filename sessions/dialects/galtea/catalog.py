@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,16 +11,22 @@ from aiohttp import web
 from projections.folds.catalog import Entry
 from sessions.caller import Caller
 from sessions.catalog import Catalog
-from sessions.dialects.galtea import entities, queries, references
+from sessions.dialects.galtea import entities, entity_changes, queries, references
+from sessions.dialects.galtea.case_filters import case_filter
 from sessions.dialects.galtea.entities import PARENTS, Entity
-from sessions.dialects.galtea.wire import uuid_of
-from sessions.dialects.reading import json_answer
+from sessions.dialects.galtea.queries import Page
+from sessions.dialects.galtea.room import Room
+from sessions.dialects.galtea.wire import uuids_of
+from sessions.dialects.reading import json_answer, json_array
 from sessions.web.appkeys import CATALOG
 from sessions.web.auth import authorised
 from sessions.web.bodies import json_body
 from sessions.web.surface import Handler
 
 Enter = Callable[[Catalog, Any, Caller], Awaitable[Entry]]
+Alter = Callable[[Catalog, str, Any, Caller], Awaitable[Entry]]
+Holds = Callable[[Entry], bool]
+"""True if a list holds the entry."""
 _wanted: Final = msgspec.json.Decoder(entities.WantedVersion)
 
 
@@ -49,6 +55,30 @@ def reading(entity: Entity) -> Handler:
     return get
 
 
+def changing(entity: Entity, body: type[Any], alter: Alter) -> Handler:
+    """The handler that changes an entity: absent keeps a field, null clears it (section 7)."""
+    decoder = msgspec.json.Decoder(body)
+
+    async def change(request: web.Request) -> web.Response:
+        who = authorised(request, "sessions:write")
+        asked = await json_body(request, decoder)
+        entry = await alter(request.app[CATALOG], request.match_info["id"], asked, who)
+        return json_answer(entities.view(entity, entry))
+
+    return change
+
+
+def deleting(entity: Entity) -> Handler:
+    """The handler that takes an entity out of lists and reads; it answers 204 (section 7)."""
+
+    async def delete(request: web.Request) -> web.Response:
+        who = authorised(request, "sessions:write")
+        await entity_changes.delete(request.app[CATALOG], entity, request.match_info["id"], who)
+        return web.Response(status=204)
+
+    return delete
+
+
 def listing(entity: Entity) -> Handler:
     """The handler that answers a bare array, newest first unless `sort` says otherwise.
 
@@ -58,14 +88,22 @@ def listing(entity: Entity) -> Handler:
     async def list_(request: web.Request) -> web.Response:
         who = authorised(request, "sessions:read")
         part = queries.page(request)
-        entries = await _entries(request, entity, who)
-        views = [entities.view(entity, entry) for entry in entries]
-        for name, field in entity.filters.items():
-            wanted = queries.array(request, name)
-            views = [item for item in views if not wanted or item[field] in wanted]
-        return json_answer(part.of(views))
+        found = await entries(request, entity, part, _wanted_of(request, entity), who)
+        return await json_array(found, lambda entry: entities.view(entity, entry))
 
     return list_
+
+
+def _wanted_of(request: web.Request, entity: Entity) -> Holds:
+    filters = {field: queries.array(request, name) for name, field in entity.filters.items()}
+    cases = case_filter(request) if entity is entities.TEST_CASE else None
+
+    def holds(entry: Entry) -> bool:
+        shown = entities.view(entity, entry)
+        named = all(shown[field] in some for field, some in filters.items() if some)
+        return named and (cases is None or cases.holds(shown))
+
+    return holds
 
 
 async def get_or_create_version(request: web.Request) -> web.Response:
@@ -76,17 +114,57 @@ async def get_or_create_version(request: web.Request) -> web.Response:
     return json_answer(entities.view(entities.VERSION, entry), 201 if made else 200)
 
 
-async def _entries(request: web.Request, entity: Entity, who: Caller) -> list[Entry]:
-    catalog = request.app[CATALOG]
-    wanted = queries.array(request, "ids")
-    if wanted:
-        named = [await references.found(catalog, entity, public, who) for public in wanted]
-        distinct = {entry.id: entry for entry in named}
-        return sorted(distinct.values(), key=lambda entry: entry.created, reverse=True)
-    parents = queries.array(request, f"{entity.parent}s") if entity.parent else []
-    if not parents:
-        return await catalog.list(entity.type, who)
+async def entries(
+    request: web.Request,
+    entity: Entity,
+    part: Page,
+    holds: Holds,
+    who: Caller,
+    *,
+    field: tuple[str, str] | None = None,
+) -> Sequence[Entry]:
+    """The part of a list by the ids that are asked for, or by the parents; raises NotFound.
+
+    It is of the entries that `field` finds, as `Catalog.list` has it, and that `holds` is true of.
+    """
+    catalog, room = request.app[CATALOG], Room()
+    # Newest first, the rest of the list need not be read.
+    most = None if part.ascending else part.offset + part.limit
+
+    async def first(pages: AsyncIterator[Sequence[Entry]]) -> list[Entry]:
+        found: list[Entry] = []
+        async for page in pages:
+            for entry in page:
+                if len(found) == most:
+                    return found
+                if part.holds(entry.created_at) and holds(entry):
+                    room.take(entry.data)
+                    found.append(entry)
+        return found
+
+    named = dict.fromkeys(queries.array(request, "ids"))
+    if named:
+        there = [await references.found(catalog, entity, public, who) for public in named]
+        there.sort(key=_created, reverse=True)
+        return part.of(await first(_one_page(there)))
+    found: list[Entry] = []
+    for parent in _parents(request, entity):
+        found += await first(catalog.pages(entity.type, who, parent=parent, field=field))
+    return part.of(sorted(found, key=_created, reverse=True))
+
+
+def _parents(request: web.Request, entity: Entity) -> Iterable[str | None]:
+    """The parents that are asked for, None for any."""
+    asked = queries.array(request, f"{entity.parent}s") if entity.parent else []
+    if not asked:
+        return (None,)
     above = PARENTS[entity.type].prefix
-    uuids = {uuid for public in parents if (uuid := uuid_of(above, public)) is not None}
-    found = [e for uuid in uuids for e in await catalog.list(entity.type, who, parent=uuid)]
-    return sorted(found, key=lambda entry: entry.created, reverse=True)
+    return uuids_of(above, asked)
+
+
+def _created(entry: Entry) -> int:
+    return entry.created
+
+
+async def _one_page(found: Sequence[Entry]) -> AsyncIterator[Sequence[Entry]]:
+    yield found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
@@ -18,6 +19,7 @@ TEST_TYPES: Final = {
     "BEHAVIOR": "SCENARIOS",
 }
 Json = dict[str, Any]
+_LABEL: Final = re.compile(r"[vV]([0-9]+)")
 
 
 class NewProduct(Body, frozen=True, kw_only=True):
@@ -183,7 +185,16 @@ TEST_CASE: Final = Entity(
         "legacyAt": None,
     },
 )
-PARENTS: Final = {VERSION.type: PRODUCT, TEST.type: PRODUCT, TEST_CASE.type: TEST}
+# What a run shows is more than what is kept of it: `wire_runs.py` has it.
+RUN: Final = Entity(
+    type="run", prefix="run", parent="productId", fields=(), filters={}, extra=lambda _: {}
+)
+PARENTS: Final = {
+    VERSION.type: PRODUCT,
+    TEST.type: PRODUCT,
+    RUN.type: PRODUCT,
+    TEST_CASE.type: TEST,
+}
 
 
 def view(entity: Entity, entry: Entry) -> Json:
@@ -231,10 +242,10 @@ def context_of(body: NewTestCase) -> Json | None:
     return wrapped(body.context, "value")
 
 
-def facts_of(body: WantedVersion) -> dict[str, str]:
+def facts_of(given: Mapping[str, str]) -> dict[str, str]:
     """The facts without blanks around or nothing in them, in order; raises Failure if none is."""
     facts: dict[str, str] = {}
-    for key, value in body.facts.items():
+    for key, value in given.items():
         name, fact = key.strip(), value.strip()
         if name in facts:
             raise bad("facts", f"facts holds {name!r} twice")
@@ -248,6 +259,12 @@ def facts_of(body: WantedVersion) -> dict[str, str]:
 def facts_key(facts: dict[str, str]) -> str:
     """One text for all maps that hold these facts."""
     return msgspec.json.encode(facts).decode()
+
+
+def reserved_number(name: str) -> str | None:
+    """The number in a name that can only be a version's own label, such as v7; None for others."""
+    found = _LABEL.fullmatch(name.strip())
+    return found.group(1) if found else None
 
 
 def required_name(name: str) -> str:

@@ -11,7 +11,8 @@ from sessions.caller import Caller
 from sessions.catalog import Catalog, NewEntry
 from sessions.dialects.galtea import entities
 from sessions.dialects.galtea.entities import PRODUCT, TEST, TEST_CASE, VERSION, Entity
-from sessions.dialects.galtea.wire import uuid_of
+from sessions.dialects.galtea.wire import bad, uuid_of
+from sessions.dialects.galtea.wire_changes import LAST_NUMBER
 from sessions.domain.rejections import NotFound
 from sessions.failure import Failure
 
@@ -40,8 +41,8 @@ async def enter_product(catalog: Catalog, body: entities.NewProduct, who: Caller
     """A new product; raises NameTaken."""
     data = entities.product_data(body)
     async with catalog.alone:
-        same = await catalog.list(PRODUCT.type, who, field=("name", data["name"]))
-        if any(entry.tenant == who.tenant for entry in same):
+        field = ("name", data["name"])
+        if await catalog.list(PRODUCT.type, who, tenant=who.tenant, field=field):
             raise NameTaken("Product with the same Name")
         return await catalog.enter(NewEntry(type=PRODUCT.type, data=data), who)
 
@@ -63,7 +64,7 @@ async def version_with_facts(
 ) -> tuple[Entry, bool]:
     """The product's version with these facts and False, or a new one and True."""
     product = await found(catalog, PRODUCT, body.product_id, who)
-    facts = entities.facts_of(body)
+    facts = entities.facts_of(body.facts)
     key = entities.facts_key(facts)
     async with catalog.alone:
         same = await catalog.list(VERSION.type, who, parent=product.id, field=("factsKey", key))
@@ -95,8 +96,9 @@ async def enter_test(catalog: Catalog, body: entities.NewTest, who: Caller) -> E
         who = within(who, product)
     parent = product.id if product else ""
     async with catalog.alone:
-        same = await catalog.list(TEST.type, who, parent=parent, field=("name", data["name"]))
-        if any((e.tenant, e.data.get("type")) == (who.tenant, data.get("type")) for e in same):
+        field = ("name", data["name"])
+        same = await catalog.list(TEST.type, who, tenant=who.tenant, parent=parent, field=field)
+        if any(entry.data.get("type") == data.get("type") for entry in same):
             raise NameTaken("Test with the same Name and Type")
         return await catalog.enter(NewEntry(type=TEST.type, parent=parent, data=data), who)
 
@@ -113,11 +115,30 @@ async def _next_version(
     catalog: Catalog, product: Entry, data: dict[str, Any], who: Caller, taken: int
 ) -> Entry:
     """A version with the next number; the caller holds `catalog.alone`."""
-    if "name" in data:
-        field = ("name", data["name"])
-        if await catalog.list(VERSION.type, who, parent=product.id, field=field):
-            raise NameTaken("Version with the same Name", taken)
     newest = await catalog.newest(VERSION.type, who, parent=product.id)
-    number = 1 if newest is None else newest.data.get("number", 0) + 1
+    # The product as it is now: it may have lost its newest version since it was found.
+    product = await catalog.get(PRODUCT.type, product.id, who)
+    numbers = [0 if newest is None else number_of(newest), product.data.get(LAST_NUMBER, 0)]
+    number = max(numbers) + 1
+    if "name" in data:
+        await check_version_name(catalog, data["name"], number, product.id, who, taken)
     new = NewEntry(type=VERSION.type, parent=product.id, data={**data, "number": number})
     return await catalog.enter(new, within(who, product))
+
+
+async def check_version_name(
+    catalog: Catalog, name: str, number: int, product: str, who: Caller, taken: int = 400
+) -> None:
+    """Raises NameTaken, and Failure for the label that another version has or will have."""
+    reserved = entities.reserved_number(name)
+    if reserved is not None and reserved != str(number):
+        raise bad("name", f"{name} is the label of another version; this one's is v{number}")
+    if await catalog.list(VERSION.type, who, parent=product, field=("name", name)):
+        raise NameTaken("Version with the same Name", taken)
+
+
+def number_of(version: Entry) -> int:
+    """The number of a version in its product."""
+    number = version.data.get("number", 0)
+    assert isinstance(number, int)
+    return number

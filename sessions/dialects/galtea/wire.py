@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import functools
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
 import msgspec
 
 from projections.events.status import ENDED, Reason, Status
+from projections.folds.references import VALUE_CHARS_MAX, in_production
 from projections.folds.session import Session
+from sessions.dialects.uuids import dashed
+from sessions.domain.rejections import AlreadyEnded
 from sessions.failure import Failure, FieldError, Reply
 
 JSON: Final = {"Content-Type": "application/json"}
@@ -21,9 +27,12 @@ SDK_VERSIONS: Final = {
 }
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+# Clients ask for the same ones again and again, and each takes as long as the rest of its answer.
+IDS_KEPT: Final = 8_192
+_ID: Final = re.compile("[0-9a-z]+")
 _ID_CHARS: Final = 25  # the first power of 36 beyond 2 ** 128
 _UUID_END: Final = 1 << 128
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as all of it
 
 GalteaStatus = Literal["PENDING", "COMPLETED", "FAILED"]
 
@@ -96,6 +105,7 @@ class Error(msgspec.Struct, frozen=True):
     message: str
 
 
+@functools.lru_cache(maxsize=IDS_KEPT)
 def public_id(entity: str, uuid: str) -> str:
     """The id that clients see of the entity with this UUID (section 4)."""
     number = int(uuid.replace("-", ""), 16)
@@ -109,19 +119,24 @@ def public_id(entity: str, uuid: str) -> str:
 def uuid_of(entity: str, public: str) -> str | None:
     """The UUID behind an id that clients see; None for what `public_id` does not give."""
     prefix, _, digits = public.rpartition("_")
-    if prefix != entity or len(digits) != _ID_CHARS or not set(digits) <= set(_DIGITS):
+    if prefix != entity or len(digits) != _ID_CHARS or not _ID.fullmatch(digits):
         return None
     number = int(digits, 36)
     if number >= _UUID_END:
         return None
-    text = f"{number:032x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+    return dashed(f"{number:032x}")
+
+
+def uuids_of(entity: str, publics: Iterable[str]) -> list[str]:
+    """The UUIDs behind such ids, each once; what is no id has none."""
+    found = (uuid_of(entity, public) for public in publics)
+    return list(dict.fromkeys(uuid for uuid in found if uuid is not None))
 
 
 def instant(at_us: int) -> str:
     """Microseconds since the epoch in the one form that sorts as text (section 4)."""
     at = _EPOCH + timedelta(milliseconds=at_us // 1000)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return at.isoformat(timespec="milliseconds") + "Z"
 
 
 def wrapped(value: str | dict[str, Any] | None, key: str) -> dict[str, Any] | None:
@@ -133,14 +148,22 @@ def check(body: NewSession) -> None:
     """Raises Failure where the fields contradict each other (the table of section 5)."""
     if body.version_id is None and body.product_id is None:
         raise bad("versionId", "versionId or productId is required")
-    if body.custom_id is not None and not body.custom_id.strip():
-        raise bad("customId", "customId is not blank")
+    if body.custom_id is not None:
+        check_custom_id(body.custom_id)
     if body.test_case_id is not None and body.is_production:
         raise bad("isProduction", "a session with a testCaseId is not a production session")
     if body.test_case_id is not None and body.context is not None:
         raise bad("context", "context comes from the test case when testCaseId is set")
     if body.run_id is not None and body.production:
         raise bad("runId", "a production session belongs to no run")
+
+
+def check_custom_id(text: str) -> None:
+    """Raises Failure for a custom id that is blank or too long."""
+    if not text.strip():
+        raise bad("customId", "customId is not blank")
+    if len(text) > VALUE_CHARS_MAX:  # nobody would find it by a longer one
+        raise bad("customId", f"customId has at most {VALUE_CHARS_MAX} characters")
 
 
 def spec(body: NewSession, origin: Origin) -> dict[str, Any]:
@@ -153,34 +176,36 @@ def spec(body: NewSession, origin: Origin) -> dict[str, Any]:
         "testId": origin.test_id,
         "isProduction": body.production,
         "context": origin.context if body.test_case_id else wrapped(body.context, "value"),
+        "runId": body.run_id,
     }
     return {name: value for name, value in kept.items() if value is not None}
 
 
-def session_view(state: Session) -> SessionView:
-    """The session as Galtea shows it, whichever API made it (section 4)."""
+def session_view(state: Session, shown_id: str = "") -> SessionView:
+    """The session as Galtea shows it, whichever API made it (section 4).
+
+    Who has the id that clients see at hand gives it, for to make it takes longest of all.
+    """
     test_case_id = _text(state.spec, "testCaseId")
-    production = state.spec.get("isProduction")
-    if not isinstance(production, bool):
-        production = test_case_id is None
+    production = in_production(state)
     context = state.spec.get("context")
     status = status_of(state.status)
     told = state.detail or (None if state.reason in _UNTOLD else state.reason.upper())
     return SessionView(
-        id=public_id(SESSION, state.id),
+        id=shown_id or public_id(SESSION, state.id),
         custom_id=_text(state.spec, "customId"),
         version_id=_text(state.spec, "versionId"),
         user_id=None if production else state.owner,
         test_case_id=test_case_id,
         context=context if isinstance(context, dict) else None,
-        stopping_reason=told if status == "COMPLETED" else None,
+        stopping_reason=_said(state, "stoppingReason", told if status == "COMPLETED" else None),
         recording_uri=None,
-        error=told if status == "FAILED" else None,
+        error=_said(state, "error", told if status == "FAILED" else None),
         status=status,
         is_production=production,
         is_seed=False,
         metadata=state.metadata or None,
-        run_id=None,
+        run_id=_text(state.spec, "runId"),
         created_at=instant(state.created_at),
         deleted_at=None,
     )
@@ -203,6 +228,8 @@ def refusal(failure: Failure) -> Reply:
     if failure.code == "no_such_route":
         return Reply(404, failure.detail.encode(), {"Content-Type": "text/plain"})
     status = {410: 404, 422: 400}.get(failure.status, failure.status)
+    if failure.code == AlreadyEnded.code:
+        status = 400
     body = Error(HTTPStatus(status).phrase, _words(failure))
     return Reply(status, msgspec.json.encode(body), JSON)
 
@@ -213,6 +240,12 @@ def _words(failure: Failure) -> str:
     field = failure.fields[0]
     place = ".".join(map(str, field.path[1:]))
     return f"{place}: {field.message}" if place else field.message
+
+
+def _said(state: Session, name: str, told: str | None) -> str | None:
+    """What a client said, be it that there is nothing to say; else what the session tells."""
+    value = state.spec.get(name)
+    return (value or None) if isinstance(value, str) else told
 
 
 def _text(kept: dict[str, Any], name: str) -> str | None:
