@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sessions.dialects.devin.routes import SURFACE as DEVIN
+from sessions.dialects.devin.v3.routes import SURFACE as DEVIN_V3
 from sessions.dialects.galtea.routes import SURFACE as GALTEA
 from sessions.dialects.instavm.routes import AFTER_A_SLASH as INSTAVM_AFTER_A_SLASH
 from sessions.dialects.instavm.routes import SURFACE as INSTAVM
@@ -19,6 +20,7 @@ SURFACES: Final[tuple[Surface, ...]] = (
     NOTTE,
     GALTEA,
     DEVIN,
+    DEVIN_V3,
     INSTAVM,
     INSTAVM_AFTER_A_SLASH,
 )

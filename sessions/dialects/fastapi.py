@@ -206,14 +206,14 @@ def object_of(fields: Sequence[Field], *, closed: bool = False) -> Check:
             wrong += [FieldError((*path, name), message, "extra_forbidden") for name in others]
         kept: dict[str, Any] = {}
         for field in fields:
-            place = (*path, field.name)
-            if field.name not in value:
+            name = field.name
+            if name not in value:
                 if field.required:
-                    wrong.append(FieldError(place, "Field required", "missing"))
-            elif field.nullable and value[field.name] is None:
-                kept[field.name] = None
+                    wrong.append(FieldError((*path, name), "Field required", "missing"))
+            elif field.nullable and value[name] is None:
+                kept[name] = None
             else:
-                kept[field.name] = field.check(value[field.name], place, wrong)
+                kept[name] = field.check(value[name], (*path, name), wrong)
         return kept
 
     return check

@@ -10,6 +10,9 @@ import msgspec
 import pytest
 
 from sessions.web.appkeys import VAULT
+from tests.support import devin
+from tests.support.devin import PATHS, moved, native, native_id, read
+from tests.support.raw_files import vault_keys
 from tests.support.service import (
     ADMIN,
     SESSIONS,
@@ -17,7 +20,6 @@ from tests.support.service import (
     bearer,
     client_of,
     create,
-    move,
     new_key,
     nothing_written,
     sealed_of,
@@ -26,7 +28,6 @@ from tests.support.service import (
 
 PROMPT = "Review the pull request\nand fix   what is broken"
 ID = re.compile(r"devin-[0-9a-f]{32}")
-PATHS = ["/v1/sessions", "/devin/v1/sessions"]
 ALL_NULL = dict.fromkeys(
     [
         "snapshot_id",
@@ -53,6 +54,7 @@ FIELDS = {
     "tags",
     "pull_request",
     "structured_output",
+    "acus_consumed",
     "status_enum",
     "messages",
     "url",
@@ -67,20 +69,7 @@ async def client(aiohttp_client: Any, shared: Any) -> Client:
 
 
 async def made(client: Client, prompt: str = PROMPT, **body: Any) -> Any:
-    return await ask(client, "POST", "/v1/sessions", json={"prompt": prompt, **body})
-
-
-async def read(client: Client, session: Any) -> Any:
-    return await ask(client, "GET", f"/v1/sessions/{session['session_id']}")
-
-
-def native_id(session: Any) -> str:
-    h = session["session_id"].removeprefix("devin-")
-    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
-
-
-async def native(client: Client, session: Any) -> Any:
-    return await ask(client, "GET", f"{SESSIONS}/{native_id(session)}")
+    return await devin.made(client, prompt, **body)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -100,7 +89,8 @@ async def test_3_create_answers_200_and_only_the_prompt_is_needed(
 
 
 async def test_3_every_field_is_kept(client: Client) -> None:
-    schema = {"type": "object", "properties": {"ok": {"$ref": "#/definitions/ok"}}}
+    ok = {"$ref": "#/definitions/ok"}
+    schema = {"properties": {"ok": ok}, "definitions": {"ok": {"type": "boolean"}}}
     session = await made(
         client,
         snapshot_id="snap-1",
@@ -182,6 +172,8 @@ WRONG: dict[str, list[Any]] = {
         5,
         {"description": "x" * 65_536},
         {"items": [{"$ref": "https://example.com/schema.json"}]},
+        {"items": {"$ref": "#/definitions/none"}},
+        {"type": "nonsense"},
     ],
 }
 
@@ -192,6 +184,14 @@ async def test_2_a_wrong_field_is_400_with_a_string(client: Client, name: str, b
         error = await ask(client, "POST", "/v1/sessions", 400, json={"prompt": PROMPT, name: bad})
     assert error.keys() == {"detail"}
     assert name in error["detail"]
+
+
+async def test_2_a_secret_that_comes_twice_is_409(client: Client) -> None:
+    twice = [{"key": "K", "value": "v"}, {"key": "K", "value": "w"}]
+    async with nothing_written(client):
+        body = {"prompt": PROMPT, "session_secrets": twice}
+        error = await ask(client, "POST", "/v1/sessions", 409, json=body)
+    assert error == {"detail": "Secret name is not unique"}
 
 
 async def test_2_every_wrong_field_is_named(client: Client) -> None:
@@ -293,7 +293,7 @@ async def test_3_status_and_status_enum(
     client: Client, statuses: list[str], shown: tuple[str, str]
 ) -> None:
     session = await made(client)
-    await move(client, {"id": native_id(session)}, *statuses)
+    await moved(client, session, *statuses)
     found = await read(client, session)
     assert (found["status"], found["status_enum"]) == shown
     assert len(found["messages"]) == 1
@@ -321,6 +321,7 @@ async def test_3_session_secrets_are_sealed_and_never_returned(
     again = await made(client, session_secrets=secrets, idempotent=True)
     assert not again["is_new_session"]
     await client.close()
+    assert list(vault_keys(tmp_path / "data")) == [f"session/{seen['id']}"]
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or b"top-secret" not in file.read_bytes()
     captured = capfd.readouterr()

@@ -6,32 +6,23 @@ from typing import Any
 
 import pytest
 
-from sessions.dialects.devin.ids import native_id as uuid_of
-from tests.support.service import SESSIONS, ask, bearer, move, new_key, start
-
-PROMPT = "Review the pull request"
-PATHS = ["/v1/sessions", "/devin/v1/sessions"]
+from tests.support.devin import PATHS, PROMPT, made, moved, native_id, read
+from tests.support.service import (
+    SESSIONS,
+    ask,
+    bearer,
+    client_of,
+    client_of_a_tenant,
+    new_key,
+    start,
+)
 
 Client = Any
 
 
 @pytest.fixture
-async def client(aiohttp_client: Any, tmp_path: Path) -> Client:
-    return await start(aiohttp_client, tmp_path)
-
-
-async def made(client: Client, prompt: str = PROMPT, **body: Any) -> Any:
-    return await ask(client, "POST", "/v1/sessions", json={"prompt": prompt, **body})
-
-
-async def read(client: Client, session: Any) -> Any:
-    return await ask(client, "GET", f"/v1/sessions/{session['session_id']}")
-
-
-def native_id(session: Any) -> str:
-    found = uuid_of(session["session_id"])
-    assert found is not None
-    return found
+async def client(aiohttp_client: Any, shared: Any) -> Client:
+    return await client_of_a_tenant(aiohttp_client, shared)
 
 
 async def test_3_idempotent_creation_says_whether_it_is_new(client: Client) -> None:
@@ -51,7 +42,7 @@ async def test_3_idempotent_creation_says_whether_it_is_new(client: Client) -> N
 
 async def test_3_an_ended_session_no_longer_matches(client: Client) -> None:
     first = await made(client, idempotent=True)
-    await move(client, {"id": native_id(first)}, "stopped")
+    await moved(client, first, "stopped")
     second = await made(client, idempotent=True)
     assert second["is_new_session"]
     assert second["session_id"] != first["session_id"]
@@ -69,13 +60,14 @@ async def test_6_9_concurrent_idempotent_posts_make_one_session(client: Client) 
     assert len((await ask(client, "GET", SESSIONS))["items"]) == 5
 
 
-async def test_3_idempotency_is_the_owner_s_own(aiohttp_client: Any, client: Client) -> None:
+async def test_3_idempotency_is_the_owner_s_own(aiohttp_client: Any, shared: Any) -> None:
+    admin = await client_of(aiohttp_client, shared)
     keys = [
-        await new_key(client, "ours", name="one"),
-        await new_key(client, "ours", name="two"),
-        await new_key(client, "theirs", name="one"),
+        await new_key(admin, "ours", name="one"),
+        await new_key(admin, "ours", name="two"),
+        await new_key(admin, "theirs", name="one"),
     ]
-    keyless = await aiohttp_client(client.server)
+    keyless = await aiohttp_client(shared)
     body = {"prompt": PROMPT, "idempotent": True}
     for key in keys:
         headers = bearer(key["key"])

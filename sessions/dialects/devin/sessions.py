@@ -1,4 +1,4 @@
-"""Handlers of Devin's sessions: authorise, decode, call, encode."""
+"""Handlers of Devin's sessions in its API v1: authorise, decode, call, encode (section 3)."""
 
 from __future__ import annotations
 
@@ -8,64 +8,113 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET
 
-from eventstore.commit import Position
 from projections.folds.session import PREFIX, Session
+from projections.views.lists import SessionFilter, list_sessions
 from sessions import ids
 from sessions.caller import Caller
-from sessions.conversation import Said, opened, said_in
-from sessions.dialects.devin import wire
-from sessions.dialects.devin.ids import native_id
-from sessions.dialects.reading import answer, session_of_kind
-from sessions.domain.rejections import NotFound
+from sessions.dialects.addresses import origin
+from sessions.dialects.devin import agents, snapshots, wire, wire_changes, wire_create
+from sessions.dialects.reading import answer, json_answer
+from sessions.domain.rejections import AlreadyEnded
+from sessions.failure import Failure
 from sessions.service import Claim
-from sessions.web.appkeys import SESSIONS, SETTINGS, VAULT
+from sessions.web.appkeys import FOLLOWER, LOG, SESSIONS, VAULT, VIEWS
 from sessions.web.auth import authorised
 from sessions.web.bodies import json_body
 
+TAGGED: Final = "Tags updated successfully"
+TERMINATED: Final = "Session terminated successfully"
+EXITED: Final = "Devin session already exited"
 _any: Final = msgspec.json.Decoder(Any)
 
 
 async def create(request: web.Request) -> web.Response:
-    """Make a session, or find the one that an idempotent create made before (section 3)."""
+    """Make a session, or find the one that an idempotent create made before."""
     who = authorised(request, "sessions:write")
-    body = wire.create_session(await json_body(request, _any))
-    session_id = ids.uuid7()
-    sealed = await request.app[VAULT].seal_many(PREFIX + session_id, wire.secrets(body))
-    command = wire.to_command(body, who.actor, sealed)
-    sessions = request.app[SESSIONS]
+    body = wire_create.create_session(await json_body(request, _any))
+    await snapshots.check(request, body.snapshot_id, who)
+    claim, state, new = None, None, False
     if body.idempotent:
-        claim = Claim(wire.claim_name(who.actor, body), wire.held)
-        state, new = await sessions.create_claiming(session_id, command, who, claim)
-    else:
-        state, new = await sessions.create(session_id, command, who)
+        claim = Claim(wire_create.claim_name(who.actor, body), wire_create.held)
+    if claim is not None and body.session_secrets:  # no key is made for what is there already
+        state = await request.app[SESSIONS].holding(claim, who)
+    if state is None:
+        state, new = await _made(request, body, claim, who)
     told = new if body.idempotent else UNSET
-    return answer(wire.created(state.id, _public_url(request), told), state)
+    return answer(wire.created(state.id, origin(request), told), state)
+
+
+async def list_(request: web.Request) -> web.Response:
+    """A page of sessions, newest first; those marked `unlisted` are among them."""
+    who = authorised(request, "sessions:read")
+    page = wire_changes.page(request.query)
+    wanted = SessionFilter(
+        tenant=None if who.admin else who.tenant,
+        kinds=("agent",),
+        labels_any=page.tags,
+        owner=page.user_email,
+    )
+    await request.app[FOLLOWER].reached(request.app[LOG].size)
+    found = await list_sessions(
+        request.app[VIEWS], wanted, before=None, offset=page.offset, limit=page.limit
+    )
+    place = origin(request)
+    return json_answer({"sessions": [wire.session_row(state, place) for state in found]})
 
 
 async def get(request: web.Request) -> web.Response:
     """A session with its conversation; its web address shows the same."""
     who = authorised(request, "sessions:read")
-    session_id = native_id(request.match_info["session_id"])
-    if session_id is None:
-        raise NotFound("There is no such session.")
-    state = await session_of_kind(request, session_id, who, "agent")
-    messages = await _messages(request, state, who)
-    return answer(wire.session_view(state, _public_url(request), messages), state)
+    state = await agents.session_of_path(request, who)
+    later = map(wire.later_message, await agents.said_so_far(request, state, who))
+    messages = (*wire.initial_message(state), *later)
+    return answer(wire.session_view(state, origin(request), messages), state)
 
 
-async def _messages(request: web.Request, state: Session, who: Caller) -> tuple[wire.Message, ...]:
-    """What was said up to the state that is shown."""
-    later: list[Said] = []
-    after = Position(state.created - 1)
-    while state.messages and after < state.position:
-        page = await request.app[SESSIONS].commits(state.id, who, after)
-        for commit in page:
-            if commit.position <= state.position:
-                later.extend(said_in(commit))
-        after = page[-1].position if page else state.position
-    said = await opened(request.app[VAULT], later)
-    return (*wire.initial_message(state), *map(wire.later_message, said))
+async def message(request: web.Request) -> web.Response:
+    """Say something to the agent; the answer is null."""
+    who = authorised(request, "sessions:write")
+    text = wire_changes.message(await json_body(request, _any))
+    state = await agents.session_of_path(request, who)
+    try:
+        state = await agents.say(request, state, text, who)
+    except AlreadyEnded:
+        raise exited() from None
+    return answer(None, state)
 
 
-def _public_url(request: web.Request) -> str:
-    return request.app[SETTINGS].public_url or f"{request.scheme}://{request.host}"
+async def tags(request: web.Request) -> web.Response:
+    """Give the session these tags and no others, also one that has ended."""
+    who = authorised(request, "sessions:write")
+    wanted = wire_changes.tags(await json_body(request, _any))
+    state = await agents.session_of_path(request, who)
+    state = await agents.label(request, state, lambda _: wanted, who)
+    return answer(wire.Done(detail=TAGGED), state)
+
+
+async def terminate(request: web.Request) -> web.Response:
+    """End the session for good; it can still be read. The second time is refused."""
+    who = authorised(request, "sessions:write")
+    state = await agents.session_of_path(request, who)
+    try:
+        state = await agents.terminate(request, state, who)
+    except AlreadyEnded:
+        raise exited() from None
+    return answer(wire.Done(detail=TERMINATED), state)
+
+
+def exited() -> Failure:
+    """The refusal of what nothing but a session that has not ended can do."""
+    return Failure(400, AlreadyEnded.code, EXITED)
+
+
+async def _made(
+    request: web.Request, body: wire_create.CreateSession, claim: Claim | None, who: Caller
+) -> tuple[Session, bool]:
+    session_id = ids.uuid7()
+    sealed = await request.app[VAULT].seal_many(PREFIX + session_id, wire_create.secrets(body))
+    command = wire_create.to_command(body, who.actor, sealed)
+    sessions = request.app[SESSIONS]
+    if claim is not None:
+        return await sessions.create_claiming(session_id, command, who, claim)
+    return await sessions.create(session_id, command, who)

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from sessions.web.appkeys import LINKS, SETTINGS
-
-
-def origin(request: web.Request) -> str:
-    """How the client reaches the service: as it was told, or as it was asked."""
-    told = request.app[SETTINGS].public_url or f"{request.scheme}://{request.host}"
-    return told.rstrip("/")
+from sessions.dialects.addresses import origin
+from sessions.web.appkeys import LINKS
 
 
 def link_to(request: web.Request, below: str) -> tuple[str, int]:

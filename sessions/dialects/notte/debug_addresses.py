@@ -8,7 +8,7 @@ from aiohttp import web
 
 from projections.folds.session import Session
 from sessions.caller import Caller
-from sessions.dialects.notte.addresses import origin
+from sessions.dialects.addresses import origin
 from sessions.dialects.notte.wire_debug import Sockets
 from sessions.failure import Failure
 from sessions.web.appkeys import LINKS

@@ -49,6 +49,7 @@ CLOSE_REASON: Final[dict[Reason, CloseReason]] = {
     "runtime_unavailable": "error",
     "capacity": "error",
     "service_restart": "error",
+    "reopened": "unknown",
 }
 
 
