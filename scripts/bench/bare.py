@@ -15,11 +15,17 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from sessions.dialects.devin.v3.wire_create import CreateSession as NewV3
+from sessions.dialects.devin.wire_create import CreateSession as NewV1
+from sessions.dialects.galtea.wire import NewSession
 from sessions.dialects.native.wire import CreateSession, NewMessage
 
 JSON: Final = "application/json"
 ROUTES: Final = ("create", "get", "list", "say", "frame")
 _create: Final = msgspec.json.Decoder(CreateSession)
+_evaluate: Final = msgspec.json.Decoder(NewSession)
+_v1: Final = msgspec.json.Decoder(NewV1)
+_v3: Final = msgspec.json.Decoder(NewV3)
 _say: Final = msgspec.json.Decoder(NewMessage)
 _result: Final = msgspec.json.Decoder(dict[str, Any])
 
@@ -37,6 +43,22 @@ class Bare:
         """Decode a session, answer one."""
         _create.decode(await request.read())
         return web.Response(status=201, body=self._answers["create"], content_type=JSON)
+
+    async def evaluate(self, request: web.Request) -> web.Response:
+        """Decode a session of Galtea's, answer one."""
+        _evaluate.decode(await request.read())
+        return web.Response(status=201, body=self._answers["create"], content_type=JSON)
+
+    async def ask_v1(self, request: web.Request) -> web.Response:
+        """Decode a session of Devin's first API, answer one."""
+        _v1.decode(await request.read())
+        return web.Response(body=self._answers["create"], content_type=JSON)
+
+    async def ask_v3(self, request: web.Request) -> web.Response:
+        """Decode a session of Devin's third API, answer one."""
+        assert request.match_info["org"]
+        _v3.decode(await request.read())
+        return web.Response(body=self._answers["create"], content_type=JSON)
 
     async def get(self, request: web.Request) -> web.Response:
         """Answer a session."""
@@ -88,6 +110,13 @@ class Bare:
         app.router.add_get("/api/v1/sessions", self.list_)
         app.router.add_get("/api/v1/sessions/{id}", self.get)
         app.router.add_post("/api/v1/sessions/{id}/messages", self.say)
+        app.router.add_post("/galtea/sessions", self.evaluate)
+        app.router.add_get("/galtea/sessions", self.list_)
+        app.router.add_get("/galtea/sessions/{id}", self.get)
+        app.router.add_post("/devin/v1/sessions", self.ask_v1)
+        app.router.add_get("/devin/v1/sessions/{id}", self.get)
+        app.router.add_post("/devin/v3/organizations/{org}/sessions", self.ask_v3)
+        app.router.add_get("/devin/v3/organizations/{org}/sessions/{id}", self.get)
         app.router.add_get("/api/v1/observe", self.observe)
         app.router.add_post("/_wave/api/results/{token}", self.result)
         return app

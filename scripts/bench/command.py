@@ -16,14 +16,17 @@ from scripts.bench import (
     appends,
     audits,
     browsers,
+    devin,
     exports,
     fanout,
+    galtea,
     machines,
     pasts,
     rebuilds,
     replays,
     requests,
     waves,
+    workers,
 )
 from scripts.bench.report import CannotRun, Options, Result, environment, human_lines, moment
 
@@ -43,6 +46,9 @@ BENCHES: Final[dict[str, Bench]] = {
     "wave": waves.wave,
     "vm": machines.vm,
     "browser": browsers.browser,
+    "worker": workers.worker,
+    "galtea": galtea.galtea,
+    "devin": devin.devin,
 }
 SECONDS_MAX: Final = 1200
 

@@ -120,12 +120,16 @@ def collect_as_served() -> None:
 
 
 async def build_log(folder: Path, seed: int, sessions: int, events: int) -> None:
-    """A log of `events` commits in `folder`, through real appends; kept if it is there."""
+    """A log of `events` commits in `folder`; kept if it is there."""
+    await append_all(folder, history(Facts(seed), sessions, events))
+
+
+async def append_all(folder: Path, wishes: Iterator[Append]) -> None:
+    """A log of all of these in `folder`, through real appends; kept if it is there."""
     log = await SqliteLog.open(folder)
     try:
         if log.head().size:
             return
-        wishes = history(Facts(seed), sessions, events)
         while batch := list(itertools.islice(wishes, AT_ONCE)):
             await asyncio.gather(*map(log.append, batch))
     finally:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-import statistics
-import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +13,7 @@ from msgspec.structs import replace
 
 from scripts.bench.events import built, label, skewed
 from scripts.bench.processes import (
-    ADMIN_KEY,
     Answered,
-    Load,
     Server,
     bare,
     first_body,
@@ -26,10 +21,10 @@ from scripts.bench.processes import (
     request,
     service,
 )
-from scripts.bench.report import Options, Result, compared, median_latency
+from scripts.bench.report import Options, Result, compared
+from scripts.bench.sides import alternate, load_of, outcome, tenant_key
 
 SESSIONS: Final = "/api/v1/sessions"
-CONNECTIONS: Final = 64
 CREATE_SHARE_MIN: Final = 0.55
 CREATE_TAIL_MAX: Final = 4.0
 GET_SHARE_MIN: Final = 0.7
@@ -37,7 +32,6 @@ LIST_CLIENTS: Final = 8
 LIST_MS_MAX: Final = 10.0
 # As many as the service keeps in memory: figures of an empty service flatter its tail.
 HOT: Final = 50_000
-Pair = tuple[list[Answered], list[Answered]]
 
 
 def create(options: Options) -> Result:
@@ -56,13 +50,13 @@ def create(options: Options) -> Result:
     )
     post = request("POST", SESSIONS, body=body)
     with service(data) as server:
-        load = _load(options, server, [post], 201)
+        load = load_of(options, server, [post], 201)
         _preload(options, server, data)
         answer = first_body(load)
         with bare(options.folder, {"create": answer}) as other:
-            ours, theirs, cpu = _alternate(options, server, other, load)
+            ours, theirs, cpu = alternate(options, server, other, load)
     shutil.rmtree(data)
-    result = _result("create", ours, theirs, cpu)
+    result = outcome("create", ours, theirs, cpu)
     assert result.latency_ms is not None
     assert result.limit_latency_ms is not None
     tail = result.latency_ms.p99 / result.limit_latency_ms.p99
@@ -81,14 +75,14 @@ def get(options: Options) -> Result:
     # A few are read most: clients poll what they wait for.
     gets = [uniform[skewed(source, len(uniform))] for _ in range(2 * len(uniform))]
     with service(data) as server:
-        load = _load(options, server, gets, 200)
+        load = load_of(options, server, gets, 200)
         _preload(options, server, data)
         answer = first_body(load)
         with bare(options.folder, {"get": answer}) as other:
-            ours, theirs, cpu = _alternate(options, server, other, load)
-            even = _alternate(options, server, other, replace(load, requests=uniform))
-    result = _result("get", ours, theirs, cpu)
-    each = _result("get", *even)
+            ours, theirs, cpu = alternate(options, server, other, load)
+            even = alternate(options, server, other, replace(load, requests=uniform))
+    result = outcome("get", ours, theirs, cpu)
+    each = outcome("get", *even)
     result.target = f"ratio >= {GET_SHARE_MIN}"
     result.ok = result.ratio >= GET_SHARE_MIN
     result.notes["answer_bytes"] = len(answer)
@@ -104,13 +98,15 @@ def list_(options: Options) -> Result:
     by_filter: dict[str, list[Answered]] = {}
     cpu: list[tuple[float, float]] = []
     with service(data) as server:
-        key = _tenant_key(server)
+        key = tenant_key(server)
         pages = {name: request("GET", f"{SESSIONS}?{name}&limit=50", key) for name in _filters()}
-        load = replace(_load(options, server, list(pages.values()), 200), connections=LIST_CLIENTS)
+        load = replace(
+            load_of(options, server, list(pages.values()), 200), connections=LIST_CLIENTS
+        )
         answer = first_body(load)
         with bare(options.folder, {"list": answer}) as other:
             for _ in range(options.rounds):
-                one, limit, used = _alternate(replace(options, rounds=1), server, other, load)
+                one, limit, used = alternate(replace(options, rounds=1), server, other, load)
                 ours += one
                 theirs += limit
                 cpu += used
@@ -119,7 +115,7 @@ def list_(options: Options) -> Result:
                 by_filter[name] = [generate(short)]
                 admin = request("GET", f"{SESSIONS}?{name}&limit=50")
                 by_filter[f"admin: {name}"] = [generate(replace(short, requests=[admin]))]
-    result = _result("list", ours, theirs, cpu)
+    result = outcome("list", ours, theirs, cpu)
     assert result.latency_ms is not None
     assert result.limit_latency_ms is not None
     tails = [(a.latency.p99, b.latency.p99) for a, b in zip(ours, theirs, strict=True)]
@@ -140,62 +136,11 @@ def _data(options: Options) -> Path:
     return built(options.folder, options.seed, sessions, sessions * 2)
 
 
-def _load(options: Options, server: Server, requests: list[bytes], status: int) -> Load:
-    return Load(
-        port=server.port,
-        requests=requests,
-        status=status,
-        connections=CONNECTIONS,
-        seconds=options.size(50, 5) / 10,
-        warm_up_s=options.size(10, 1) / 10,
-    )
-
-
 def _preload(options: Options, server: Server, data: Path) -> None:
     """Read as many sessions as the service keeps, so that its heap is that of a busy one."""
     gets = [request("GET", f"{SESSIONS}/{one}") for one in _ids(data)[:HOT]]
-    load = _load(options, server, gets, 200)
+    load = load_of(options, server, gets, 200)
     generate(replace(load, warm_up_s=0.0, seconds=options.size(60, 5), requests_max=len(gets)))
-
-
-def _alternate(
-    options: Options, ours: Server, theirs: Server, load: Load
-) -> tuple[list[Answered], list[Answered], list[tuple[float, float]]]:
-    """The same load on the service and on the limit, turn by turn, with the CPU time of each."""
-    answered: Pair = ([], [])
-    cpu: list[tuple[float, float]] = []
-    for _ in range(options.rounds):
-        used = []
-        for side, server in zip(answered, (ours, theirs), strict=True):
-            before = server.cpu_s()
-            seen = generate(replace(load, port=server.port))
-            used.append((server.cpu_s() - before) / seen.sent)
-            side.append(seen)
-        cpu.append((used[0], used[1]))
-    return (*answered, cpu)
-
-
-def _result(
-    name: str,
-    ours: Sequence[Answered],
-    theirs: Sequence[Answered],
-    cpu: Sequence[tuple[float, float]],
-) -> Result:
-    return Result(
-        name=name,
-        **compared([(a.rate, b.rate) for a, b in zip(ours, theirs, strict=True)]),
-        unit="requests/s",
-        target="",
-        ok=False,
-        latency_ms=median_latency([one.latency for one in ours]),
-        limit_latency_ms=median_latency([one.latency for one in theirs]),
-        cpu_us_per_op=round(statistics.median(used for used, _ in cpu) * 1e6, 1),
-        limit_cpu_us_per_op=round(statistics.median(used for _, used in cpu) * 1e6, 1),
-        notes={
-            "generator_busy": [max(one.busy for one in side) for side in (ours, theirs)],
-            "wrong_answers": sum(one.wrong for one in (*ours, *theirs)),
-        },
-    )
 
 
 def _ids(data: Path) -> list[str]:
@@ -216,15 +161,3 @@ def _filters() -> list[str]:
         "owner=key:user-99&status=pending",
         "owner=key:nobody&status=running",
     ]
-
-
-def _tenant_key(server: Server) -> str:
-    """A key of one tenant: an admin's lists span tenants, most callers' do not."""
-    made = urllib.request.Request(
-        f"http://127.0.0.1:{server.port}/api/v1/keys",
-        data=b'{"name": "bench"}',
-        headers={"Authorization": f"Bearer {ADMIN_KEY}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(made, timeout=30) as answer:
-        found: str = msgspec.json.decode(answer.read())["key"]
-    return found
