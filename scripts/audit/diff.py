@@ -16,6 +16,8 @@ import msgspec
 
 from eventstore.commit import Commit, Position
 from eventstore.sqlite.archive import Archive
+from projections.folds.browser import Visit
+from projections.folds.work import Work
 from projections.subjects import SUBJECTS, Subject, fold, subject_of
 from projections.wording import open_only, plain, shown, time_text
 from scripts.audit import command
@@ -29,12 +31,16 @@ PROGRESS_EVERY: Final = 500
 VALUE_CHARS_MAX: Final = 200
 # They change with every commit and are told by the heading.
 DULL: Final = frozenset({"position", "updated_at"})
+_STATES: Final[tuple[tuple[str, type[msgspec.Struct]], ...]] = (
+    *(("", subject.state) for subject in SUBJECTS.values()),
+    *(("browser.", Visit), ("work.", Work)),
+)
 # Microseconds since the epoch in every state.
 INSTANTS: Final = frozenset(
     name
-    for subject in SUBJECTS.values()
-    for name in subject.state.__struct_fields__
-    if name.endswith("_at")
+    for prefix, state in _STATES
+    for field in state.__struct_fields__
+    if (name := prefix + field).endswith("_at")
 )
 
 
@@ -166,6 +172,10 @@ def _parts(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     """The field, or, where it is an object, those of its keys that differ."""
     if old == new:
         return
+    old, new = (
+        msgspec.structs.asdict(one) if isinstance(one, msgspec.Struct) else one
+        for one in (old, new)
+    )
     if not (isinstance(old, dict) and isinstance(new, dict)):
         yield name, old, new
         return

@@ -17,6 +17,7 @@ BLOCK = re.compile(r"<!-- (run|serve|output) -->\n```\w+\n(.*?)```", re.DOTALL)
 
 VOLATILE = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UUID"),
+    (re.compile(r"\binferenceResult_[a-z0-9]{26,33}\b"), "inferenceResult_ID"),
     (re.compile(r"\b(product|version|test|testCase|session)_[a-z0-9]{25}\b"), r"\1_ID"),
     (re.compile(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{64}\b"), "HEX"),
     (re.compile(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}"), "VKEY"),
@@ -47,7 +48,11 @@ def reader(tmp_path):
 # real, and the machines may be the first ones of this host.
 MACHINES = "docs/instavm.md"
 BROWSERS = ("README.md", "docs/audit.md", "docs/notte.md")
-SLOW = [pytest.param(page, marks=pytest.mark.slow) for page in (*BROWSERS, MACHINES)]
+EVALUATED = "docs/galtea.md"
+WORKED = ("docs/devin.md", "docs/worker.md")
+SLOW = [
+    pytest.param(page, marks=pytest.mark.slow) for page in (*BROWSERS, MACHINES, *WORKED, EVALUATED)
+]
 
 
 @pytest.mark.parametrize("page", [*SLOW, "docs/wave.md"])

@@ -6,6 +6,7 @@ import random
 import sqlite3
 
 import pytest
+from msgspec.structs import replace
 
 from eventstore.commit import Position
 from eventstore.memory import MemoryLog
@@ -14,7 +15,13 @@ from projections.history import History, TooFar
 from projections.snapshots import Snapshots
 from projections.snapshotting import Snapshotting
 from projections.subjects import SESSION, SUBJECTS, VM
-from projections.views.lists import SessionFilter, VmFilter, list_sessions, list_vms
+from projections.views.lists import (
+    SessionFilter,
+    VmFilter,
+    count_sessions,
+    list_sessions,
+    list_vms,
+)
 from projections.views.matching import session_matches, vm_matches
 from projections.views.store import Views
 from tests.support.logs import Clock
@@ -22,6 +29,7 @@ from tests.support.pasts import (
     KEYS,
     LABELS,
     METADATA,
+    REFS,
     TENANTS,
     closing_snapshots,
     folded,
@@ -163,12 +171,23 @@ def session_filters(source):
         statuses=tuple(source.sample(("running", "pending", "paused"), source.choice((0, 0, 2)))),
         dialects=maybe((source.choice(("native", "wave", "notte")),)) or (),
         owner=maybe(f"key:{source.randrange(3)}"),
+        owners=tuple(source.sample(("key:0", "key:1", "key:2"), source.choice((0, 0, 1, 2)))),
         labels=maybe(some(source, LABELS)) or (),
+        labels_any=maybe(some(source, LABELS)) or (),
+        refs=maybe(refs(source)) or {},
+        no_refs=maybe(refs(source)) or {},
+        updated_since=maybe(BEGAN_US + source.randrange(300)),
+        updated_until=maybe(BEGAN_US + source.randrange(900)),
         metadata=tuple(metadata[: source.choice((0, 0, 0, 1, 1, 2))]),
         since=maybe(BEGAN_US + source.randrange(300)),
         until=maybe(BEGAN_US + source.randrange(600)),
         text=maybe(source.choice(("NIGHT", "%", "_", "größe", "example", "i̇", ""))),
     )
+
+
+def refs(source):
+    """Some values of some references."""
+    return {name: some(source, (*values, "")) for name, values in REFS.items()}
 
 
 async def test_the_filters_mean_in_the_past_what_they_mean_now(lists, random_source):
@@ -182,6 +201,36 @@ async def test_the_filters_mean_in_the_past_what_they_mean_now(lists, random_sou
             head, SESSION, lambda one, w=wanted: session_matches(w, one), before=before, limit=50
         )
         assert past == live, wanted
+        sizes.add(len(live))
+    assert len(sizes) > 3
+
+
+async def test_any_part_of_a_list_is_that_part_of_the_whole(lists, random_source):
+    views, history, head = lists
+    everything = await history.select(head, SESSION, lambda _: True)
+    sizes = set()
+    for _ in range(400):
+        wanted = session_filters(random_source)
+        if random_source.random() < 0.2:
+            some_ids = random_source.sample([one.id for one in everything], 20)
+            wanted = replace(wanted, ids=tuple(some_ids))
+        after, before = sorted(random_source.choices(range(600), k=2))
+        ascending = random_source.random() < 0.5
+        offset, limit = random_source.choice((0, 1, 5)), random_source.choice((1, 3, 50))
+        matching = [one for one in everything if session_matches(wanted, one)]
+        assert await count_sessions(views, wanted) == len(matching), wanted
+        between = [one for one in matching if after < one.created < before]
+        whole = between[::-1] if ascending else between
+        live = await list_sessions(
+            views,
+            wanted,
+            before=before,
+            after=after,
+            ascending=ascending,
+            offset=offset,
+            limit=limit,
+        )
+        assert live == whole[offset : offset + limit], wanted
         sizes.add(len(live))
     assert len(sizes) > 3
 

@@ -137,7 +137,7 @@ async def opened(
     """A service on `log`; without `close` it ends as a crash ends it."""
     async with standing(folder, log, clock_us, close=close) as (below, runtimes):
         store = ArtifactStore(folder)
-        artifacts = Artifacts(store, below.sessions, clock_us, ARTIFACT_BYTES)
+        artifacts = Artifacts(store, below.sessions, log, clock_us, ARTIFACT_BYTES)
         await artifacts.clear_up()
         book = BrowserBook(below.sessions, below.vault, artifacts)
 

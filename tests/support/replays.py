@@ -14,7 +14,9 @@ import msgspec
 from eventstore.commit import Commit, restore
 from eventstore.sqlite.log import FILE_NAME as LOG_FILE
 from eventstore.sqlite.log import SqliteLog
+from projections.folds.references import references
 from projections.folds.session import Session
+from projections.marks import MARKS
 from projections.subjects import SUBJECTS, fold, subject_of
 from projections.views.store import FILE_NAME as VIEWS_FILE
 from projections.views.store import NEXT
@@ -61,14 +63,15 @@ class Replay:
     def tables(self) -> Tables:
         """The rows that the views must hold, table by table, in the order of `created`."""
         tables: Tables = {subject.table: [] for subject in SUBJECTS.values()}
-        labels = []
+        labels, refs = [], []
         for stream, state in self.states.items():
             subject = subject_of(stream)
             assert subject is not None
             tables[subject.table].append(subject.row(state))
             if isinstance(state, Session):
                 labels += [(state.created, label, state.tenant) for label in set(state.labels)]
-        tables["session_labels"] = labels
+                refs += [(state.created, *one, state.tenant) for one in references(state)]
+        tables |= {"session_labels": labels, "session_refs": refs}
         return {name: sorted(rows) for name, rows in tables.items()}
 
 
@@ -99,7 +102,7 @@ def bodies_in(folder: Path, after: int = 0) -> list[bytes]:
 def tables_in(folder: Path) -> Tables:
     """The rows that the views of `folder` hold."""
     columns = {subject.table: subject.columns for subject in SUBJECTS.values()}
-    columns["session_labels"] = ("created", "label", "tenant")
+    columns |= {marks.table: marks.columns for marks in MARKS}
     with read_only(folder / VIEWS_FILE) as views:
         views.execute("BEGIN")  # all tables as of one moment
         return {

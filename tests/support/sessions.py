@@ -57,6 +57,8 @@ class Onward(NamedTuple):
     def command(self, state: Session | None) -> ChangeStatus:
         """The step; one to nowhere if there is none."""
         onward = policy.TRANSITIONS[state.status] if state is not None else frozenset()
+        if state is not None and policy.reopens(state.kind, state.status) and not self.end:
+            return ChangeStatus(to="running", reason="reopened")
         steps = sorted(status for status in onward if (status in ENDED) == self.end)
         return ChangeStatus(to=steps[self.choice % len(steps)] if steps else "running")
 
