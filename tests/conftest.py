@@ -1,6 +1,7 @@
 """What all tests share: the Hypothesis profile, a log that is silent but for crashes, fixtures."""
 
 import asyncio
+import os
 
 import pytest
 import structlog
@@ -16,7 +17,20 @@ settings.register_profile("quick", settings.get_profile("default"), max_examples
 
 def pytest_configure(config):
     """The fast part looks at fewer examples of each law than the whole run."""
-    settings.load_profile("quick" if config.option.markexpr == "not slow" else "default")
+    settings.load_profile("quick" if _is_quick(config) else "default")
+
+
+def pytest_xdist_auto_num_workers(config):
+    """A process more than processors for the fast part, which often waits for the disk.
+
+    The slow part fills the processors with machines and browsers.
+    """
+    processors = len(os.sched_getaffinity(0))
+    return processors + 1 if _is_quick(config) else processors
+
+
+def _is_quick(config):
+    return config.option.markexpr == "not slow"
 
 
 def _only_crashes(_, __, event):

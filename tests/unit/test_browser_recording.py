@@ -74,6 +74,8 @@ async def until(there: Callable[[], bool]) -> None:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sessions.browser_recording._RETRY_S", 0.0)
+    # A scripted browser that is not ended shows on: nobody waits for what it shows last.
+    monkeypatch.setattr("sessions.browser_recording._LAST_S", 0.02)
 
 
 @asynccontextmanager

@@ -46,6 +46,7 @@ def test_one_that_a_browser_still_uses_stays():
     script = ["sh", "-c", "echo here; read -r _"]
     browser = subprocess.Popen(script, stdin=pipe, stdout=pipe, env=environment)
     try:
+        assert browser.stdout is not None
         assert browser.stdout.read(4) == b"here"  # from then on its environment is its own
         assert sweep_outside() == 0
         assert folder.exists()
