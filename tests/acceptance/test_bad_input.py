@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,18 +14,12 @@ from tests.support.service import (
     PROBLEM,
     SESSIONS,
     ask,
-    client_of,
     create,
     refused,
     start,
 )
 
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-async def client(aiohttp_client, shared):
-    return await client_of(aiohttp_client, shared)
 
 
 async def ways_in(client):

@@ -18,7 +18,6 @@ from tests.support.service import (
     SESSIONS,
     ask,
     bearer,
-    client_of,
     create,
     new_key,
     nothing_written,
@@ -61,11 +60,6 @@ FIELDS = {
 }
 
 Client = Any
-
-
-@pytest.fixture
-async def client(aiohttp_client: Any, shared: Any) -> Client:
-    return await client_of(aiohttp_client, shared)
 
 
 async def made(client: Client, prompt: str = PROMPT, **body: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.galtea import ERROR, URL, a_test_case, post, product, refused
-from tests.support.service import SESSIONS, ask, client_of
+from tests.support.service import SESSIONS, ask
 
 ID = re.compile(r"session_[a-z0-9]{25}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -17,11 +17,6 @@ KEYS = [
     *("recordingUri", "error", "status", "isProduction", "isSeed", "metadata", "runId"),
     *("createdAt", "deletedAt"),
 ]
-
-
-@pytest.fixture
-async def client(aiohttp_client, shared):
-    return await client_of(aiohttp_client, shared)
 
 
 async def a_product(client):

@@ -11,18 +11,12 @@ from tests.support.galtea import ERROR, URL, a_test_case, post, product
 from tests.support.service import (
     SESSIONS,
     ask,
-    client_of,
     client_of_a_tenant,
     nothing_written,
     refused,
 )
 
 END = [("completed", "COMPLETED"), *((end, "FAILED") for end in ("failed", "stopped"))]
-
-
-@pytest.fixture
-async def client(aiohttp_client, shared):
-    return await client_of(aiohttp_client, shared)
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from tests.support.service import (
     Shared,
     ask,
     bearer,
-    client_of,
     create,
     move,
     new_key,
@@ -37,11 +36,6 @@ Client = Any
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     with sharing(tmp_path_factory.mktemp("shared"), machines=ScriptedMachines()) as service:
         yield service
-
-
-@pytest.fixture
-async def client(aiohttp_client: Any, shared: Shared) -> Client:
-    return await client_of(aiohttp_client, shared)
 
 
 @pytest.fixture

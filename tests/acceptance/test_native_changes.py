@@ -7,12 +7,7 @@ import pytest
 
 from projections.events.status import ENDED, REASONS, STATUSES
 from sessions.domain import policy
-from tests.support.service import SESSIONS, ask, client_of, create, move, refused
-
-
-@pytest.fixture
-async def client(aiohttp_client, shared):
-    return await client_of(aiohttp_client, shared)
+from tests.support.service import SESSIONS, ask, create, move, refused
 
 
 def path_of(session, what=""):

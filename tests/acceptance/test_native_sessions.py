@@ -14,7 +14,6 @@ from tests.support.service import (
     SESSIONS,
     ask,
     bearer,
-    client_of,
     create,
     move,
     refused,
@@ -31,11 +30,6 @@ OFFERED = {
     "claimed_at": None,
 }
 UNKNOWN = f"{SESSIONS}/00000000-0000-7000-8000-000000000000"
-
-
-@pytest.fixture
-async def client(aiohttp_client, shared):
-    return await client_of(aiohttp_client, shared)
 
 
 def instant(text):

@@ -11,7 +11,7 @@ import pytest
 
 from sessions.app import wall_clock_us
 from sessions.dialects.notte.looks import LOOKS_MAX
-from tests.support.service import ask, bearer, client_of, new_key, sharing, start
+from tests.support.service import ask, bearer, new_key, sharing, start
 
 WAIT_S = 10
 
@@ -20,12 +20,6 @@ WAIT_S = 10
 def shared(tmp_path_factory):
     with sharing(tmp_path_factory.mktemp("shared"), browsers_max=200) as service:
         yield service
-
-
-@pytest.fixture
-async def client(aiohttp_client, shared):
-    """An admin of a service whose browsers follow a script."""
-    return await client_of(aiohttp_client, shared)
 
 
 async def a_session(client) -> Any:

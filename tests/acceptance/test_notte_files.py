@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from tests.support.notte import P, goto, running, stop, the_file
-from tests.support.service import Shared, ask, client_of, sharing, start
+from tests.support.service import Shared, ask, sharing, start
 
 Client = Any
 
@@ -19,11 +19,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """A service with room for the browsers of all these tests."""
     with sharing(tmp_path_factory.mktemp("shared"), browsers_max=200) as service:
         yield service
-
-
-@pytest.fixture
-async def client(aiohttp_client: Any, shared: Any) -> Client:
-    return await client_of(aiohttp_client, shared)
 
 
 async def test_3_2_a_file_goes_up_is_listed_comes_down_and_goes(client: Client) -> None:

@@ -17,9 +17,8 @@ from tests.support.service import (
     Shared,
     ask,
     bearer,
-    client_of,
-    client_of_a_tenant,
     create,
+    makes_nothing,
     new_key,
     sharing,
     start,
@@ -34,22 +33,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """A service with room for the browsers of all these tests."""
     with sharing(tmp_path_factory.mktemp("shared"), browsers_max=200) as service:
         yield service
-
-
-@pytest.fixture
-async def client(aiohttp_client: Any, shared: Any) -> Client:
-    return await client_of(aiohttp_client, shared)
-
-
-@pytest.fixture
-async def lone(aiohttp_client: Any, shared: Any) -> Client:
-    """A client that reads and writes where there is nothing yet."""
-    return await client_of_a_tenant(aiohttp_client, shared)
-
-
-async def makes_nothing(client: Client) -> None:
-    """Fails if there is a session."""
-    assert (await ask(client, "GET", SESSIONS))["items"] == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null"])

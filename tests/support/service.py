@@ -112,6 +112,11 @@ async def client_of_a_tenant(aiohttp_client: Any, shared: Shared) -> Any:
     return await aiohttp_client(shared, headers=bearer(key["key"]))
 
 
+async def makes_nothing(client: Any) -> None:
+    """Fails if the client sees a session."""
+    assert (await ask(client, "GET", SESSIONS))["items"] == []
+
+
 async def ask(client: Any, method: str, path: str, status: int = 200, **request: Any) -> Any:
     """The JSON of an answer with the status `status`."""
     async with client.request(method, path, **request) as answer:
