@@ -5,7 +5,7 @@ Each has a table, with a row for each mark of each session.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -25,12 +25,13 @@ class Marks(msgspec.Struct, frozen=True, kw_only=True):
 
     table: str
     columns: tuple[str, ...]
-    of: Callable[[Session], Iterable[tuple[str, ...]]]
+    of: Callable[[Session], Sequence[tuple[str, ...]]]
 
     def rows(self, session: Session) -> list[Row]:
         """The rows of a session, in order."""
-        created, tenant = session.created, session.tenant
-        return [(created, *mark, tenant) for mark in sorted(set(self.of(session)))]
+        created, tenant, marks = session.created, session.tenant, self.of(session)
+        distinct = marks if len(marks) < 2 else sorted(set(marks))
+        return [(created, *mark, tenant) for mark in distinct]
 
 
 LABELS: Final = Marks(
@@ -44,14 +45,15 @@ REFERENCES: Final = Marks(
     of=references,
 )
 MARKS: Final = (LABELS, REFERENCES)
+CHOSEN: Final = ((), (LABELS,), (REFERENCES,), MARKS)
+"""The marks that `changed_marks` says."""
 
 
 def changed_marks(before: Session | None, after: Session) -> int:
     """Which of `MARKS` a session does not have as it had them, a bit for each."""
     if before is None:
         return bool(after.labels) | bool(references(after)) << 1
-    # A field that no fact touched is the same object still: so it is after nearly all facts.
-    if before.labels is after.labels and before.spec is after.spec:
-        return 0
     labelled = before.labels != after.labels
-    return labelled | (references(before) != references(after)) << 1
+    # Of what they are made of only the spec changes; one that no fact touched is the same object.
+    referring = before.spec is not after.spec and references(before) != references(after)
+    return labelled | referring << 1

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from eventstore.commit import START, Commit, Position
-from projections.marks import MARKS, changed_marks
+from projections.marks import CHOSEN, changed_marks
 from projections.subjects import SESSION, SUBJECTS, Subject, fold, subject_of
 from projections.views.store import MarkRows
 
@@ -66,7 +66,12 @@ class States:
         if after is None:
             return
         stream = commit.stream
-        marked = changed_marks(state, after) if subject is SESSION else 0
+        marked = 0
+        # Nearly no fact touches either field: for the rest a rebuild saves the call.
+        if subject is SESSION and (
+            state is None or state.labels is not after.labels or state.spec is not after.spec
+        ):
+            marked = changed_marks(state, after)
         self._hot[stream] = after
         if marked or stream not in self._dirty:
             self._dirty[stream] = self._dirty.get(stream, 0) | marked
@@ -140,9 +145,8 @@ class States:
             assert subject is not None
             state = self._hot[stream]
             rows.setdefault(subject.prefix, []).append(subject.row(state))
-            for bit, one in enumerate(MARKS if marked else ()):
-                if marked >> bit & 1:
-                    marks.setdefault(one.table, {})[state.created] = one.rows(state)
+            for one in CHOSEN[marked]:
+                marks.setdefault(one.table, {})[state.created] = one.rows(state)
         self._in_flight = streams
         position = None if self._dirty or self._tails else self.position
         return Changes(rows, marks, position)

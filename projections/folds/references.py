@@ -22,6 +22,8 @@ VALUE_CHARS_MAX: Final = 1_024
 
 def references(session: Session) -> tuple[Reference, ...]:
     """The things that an evaluation or an agent refers to, one of each name; others have none."""
+    if not session.spec:
+        return ()
     if session.kind == "agent":
         return _named([(name, session.spec.get(name)) for name in _OF_AGENTS])
     if session.kind != "evaluation":

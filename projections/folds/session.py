@@ -216,7 +216,7 @@ def _created(fact: SessionCreated, commit: Commit) -> Session:
 def _work_of(fact: SessionCreated) -> Work | None:
     if fact.work is not None:
         return work_fold.offered(fact.work)
-    return Work() if fact.kind == "agent" else None
+    return work_fold.ON_OFFER if fact.kind == "agent" else None
 
 
 def _configured(state: Session, fact: SessionConfigured, commit: Commit) -> Session:
@@ -234,7 +234,9 @@ def _labelled(state: Session, fact: SessionLabelled, commit: Commit) -> Session:
 
 
 def _status_changed(state: Session, fact: SessionStatusChanged, commit: Commit) -> Session:
-    at = commit.at
+    at, work = commit.at, state.work
+    if work is not None and state.ended:
+        work = work_fold.let_go(work)
     return replace(
         state,
         status=fact.to,
@@ -247,7 +249,7 @@ def _status_changed(state: Session, fact: SessionStatusChanged, commit: Commit) 
         active_at=max(state.active_at, at),
         started_at=at if fact.to == "running" and state.started_at is None else state.started_at,
         ended_at=at if fact.to in ENDED else None,
-        work=work_fold.let_go(state.work) if state.ended and state.work else state.work,
+        work=work,
     )
 
 

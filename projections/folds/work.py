@@ -30,6 +30,10 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     claimed_at: int | None = None
 
 
+ON_OFFER: Final = Work()
+"""The work of a session that nobody has claimed yet, on the usual terms."""
+
+
 def offered(terms: WorkTerms) -> Work:
     """The work of a session that nobody has claimed yet."""
     return Work(requires=terms.requires, on_loss=terms.on_loss, attempts_max=terms.attempts_max)
@@ -38,7 +42,7 @@ def offered(terms: WorkTerms) -> Work:
 def evolve(state: Work | None, fact: Fact, commit: Commit) -> Work | None:
     """The state after one more fact; facts of other things change nothing."""
     step = STEPS.get(type(fact))
-    return state if step is None else step(Work() if state is None else state, fact, commit)
+    return state if step is None else step(ON_OFFER if state is None else state, fact, commit)
 
 
 def let_go(state: Work) -> Work:
