@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from projections.folds.span import Span, key_of
+from projections.folds.span import Span
 from projections.views.lists import PAGE_MAX
 from projections.views.store import Views
 from projections.views.where import Where, values_in
@@ -50,16 +49,6 @@ async def list_spans(
     sql = f"SELECT s.state FROM spans AS s WHERE {where.sql()} {ordered}"
     rows = await views.fetch(sql, (*where.parameters, min(limit, PAGE_MAX), offset))
     return [_span(text) for (text,) in rows]
-
-
-async def spans_called(views: Views, tenant: str, span_ids: Sequence[str]) -> list[Span]:
-    """The spans that a tenant calls so, newest first; those that there are not are left out."""
-    keys = values_in([key_of(tenant, span_id) for span_id in dict.fromkeys(span_ids)])
-    sql = (
-        "SELECT s.state FROM spans AS s WHERE s.id IN (SELECT value FROM json_each(?))"
-        " AND s.deleted = 0 ORDER BY s.created DESC"
-    )
-    return [_span(text) for (text,) in await views.fetch(sql, (keys,))]
 
 
 def _where(wanted: SpanFilter) -> Where:

@@ -46,6 +46,17 @@ class Detail(msgspec.Struct, frozen=True):
     type: str
 
 
+def needing(fields: Sequence[Field], *names: str) -> tuple[Field, ...]:
+    """The fields of a body in which just these must be."""
+    return tuple(msgspec.structs.replace(field, required=field.name in names) for field in fields)
+
+
+def given(body: msgspec.Struct) -> dict[str, Any]:
+    """What a body says, without what it leaves unset."""
+    fields = msgspec.structs.asdict(body)
+    return {name: value for name, value in fields.items() if value is not msgspec.UNSET}
+
+
 def checked(
     body: Any,
     fields: Sequence[Field],

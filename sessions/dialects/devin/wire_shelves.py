@@ -98,22 +98,26 @@ class PlaybookView(msgspec.Struct, frozen=True, kw_only=True):
 
 def new_note(body: Any) -> dict[str, Any]:
     """What a new piece of knowledge holds; raises Failure 400."""
-    return _data(fastapi.checked(body, _fields(_NOTE, _NOTE_NEEDS), Note, status=400))
+    return fastapi.given(
+        fastapi.checked(body, fastapi.needing(_NOTE, *_NOTE_NEEDS), Note, status=400)
+    )
 
 
 def changed_note(body: Any) -> dict[str, Any]:
     """What a change says of a piece of knowledge, None for what it clears; raises Failure 400."""
-    return _data(fastapi.checked(body, _fields(_NOTE), Note, status=400))
+    return fastapi.given(fastapi.checked(body, fastapi.needing(_NOTE), Note, status=400))
 
 
 def new_playbook(body: Any) -> dict[str, Any]:
     """What a new playbook holds; raises Failure 400."""
-    return _data(fastapi.checked(body, _fields(_PLAYBOOK, _PLAYBOOK_NEEDS), Playbook, status=400))
+    return fastapi.given(
+        fastapi.checked(body, fastapi.needing(_PLAYBOOK, *_PLAYBOOK_NEEDS), Playbook, status=400)
+    )
 
 
 def changed_playbook(body: Any) -> dict[str, Any]:
     """What a change says of a playbook, None for what it clears; raises Failure 400."""
-    return _data(fastapi.checked(body, _fields(_PLAYBOOK), Playbook, status=400))
+    return fastapi.given(fastapi.checked(body, fastapi.needing(_PLAYBOOK), Playbook, status=400))
 
 
 def note_view(entry: Entry) -> NoteView:
@@ -170,15 +174,6 @@ def playbook_view(entry: Entry) -> PlaybookView:
 def playbooks_view(entries: Sequence[Entry]) -> list[PlaybookView]:
     """All playbooks, as a bare array."""
     return list(map(playbook_view, entries))
-
-
-def _data(body: Note | Playbook) -> dict[str, Any]:
-    given = msgspec.structs.asdict(body)
-    return {name: value for name, value in given.items() if value is not UNSET}
-
-
-def _fields(fields: Sequence[Field], needed: frozenset[str] = frozenset()) -> tuple[Field, ...]:
-    return tuple(msgspec.structs.replace(field, required=field.name in needed) for field in fields)
 
 
 def _words(name: str, low: int, high: int, *, nullable: bool) -> Field:

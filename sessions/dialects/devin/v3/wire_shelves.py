@@ -97,7 +97,9 @@ class PlaybookView(msgspec.Struct, frozen=True, kw_only=True):
 
 def new_note(body: Any) -> dict[str, Any]:
     """What a new note holds; raises Failure 422."""
-    return _note_data(fastapi.checked(body, _needing(_NOTE, "name", "body", "trigger"), Note))
+    return _note_data(
+        fastapi.checked(body, fastapi.needing(_NOTE, "name", "body", "trigger"), Note)
+    )
 
 
 def changed_note(body: Any) -> dict[str, Any]:
@@ -107,12 +109,14 @@ def changed_note(body: Any) -> dict[str, Any]:
 
 def new_playbook(body: Any) -> dict[str, Any]:
     """What a new playbook holds; raises Failure 422."""
-    return _given(fastapi.checked(body, _needing(_PLAYBOOK, "title", "body"), Playbook))
+    return fastapi.given(
+        fastapi.checked(body, fastapi.needing(_PLAYBOOK, "title", "body"), Playbook)
+    )
 
 
 def changed_playbook(body: Any) -> dict[str, Any]:
     """What a change says of a playbook; raises Failure 422."""
-    return _given(fastapi.checked(body, _PLAYBOOK, Playbook))
+    return fastapi.given(fastapi.checked(body, _PLAYBOOK, Playbook))
 
 
 def note_view(entry: Entry) -> NoteView:
@@ -191,16 +195,10 @@ def _text(entry: Entry) -> str:
 
 
 def _note_data(note: Note) -> dict[str, Any]:
-    data = _given(note)
+    data = fastapi.given(note)
     if "trigger" in data:
         data["trigger_description"] = data.pop("trigger")
     return data
-
-
-def _given(body: Note | Playbook) -> dict[str, Any]:
-    return {
-        name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET
-    }
 
 
 def _macro(value: Any, path: Path, wrong: Wrong) -> Any:
@@ -209,10 +207,6 @@ def _macro(value: Any, path: Path, wrong: Wrong) -> Any:
         message = "Input should be '!' and letters, digits, underscores or hyphens"
         wrong.append(FieldError(path, message, "string_pattern_mismatch"))
     return value
-
-
-def _needing(fields: Sequence[Field], *names: str) -> tuple[Field, ...]:
-    return tuple(msgspec.structs.replace(one, required=one.name in names) for one in fields)
 
 
 _NOTE: Final = (
