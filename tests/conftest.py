@@ -12,7 +12,7 @@ from tests.support.tampering import Copy, make_log
 # Random on purpose: each run looks somewhere else, and a failure prints the blob that replays it.
 # No deadline: a slow disk or a busy machine is not a wrong answer.
 settings.register_profile("default", derandomize=False, print_blob=True, deadline=None)
-settings.register_profile("quick", settings.get_profile("default"), max_examples=25)
+settings.register_profile("quick", settings.get_profile("default"), max_examples=20)
 
 
 def pytest_configure(config):

@@ -30,6 +30,7 @@ def reader(tmp_path):
     someone.close()
 
 
+@pytest.mark.slow(reason="every command of the page, by curl")
 def test_every_command_of_the_page_is_answered(reader):
     first, *others = BLOCK.findall((ROOT / "docs" / "api.md").read_text())
     names = re.sub(r"key=\S+.*", f"key={KEY}", first)

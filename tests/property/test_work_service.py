@@ -69,6 +69,7 @@ async def worker(client, name, chance, clock):
                 await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow(reason="hundreds of requests of workers that come and go, and the log read back")
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_each_generation_writes_only_while_it_holds_the_session(
     aiohttp_client, tmp_path, seed
