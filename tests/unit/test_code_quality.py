@@ -15,7 +15,11 @@ LINT_IMPORTS = str(Path(sys.executable).with_name("lint-imports"))
     [
         pytest.param([sys.executable, "-m", "ruff", "check", "."], id="ruff-check"),
         pytest.param([sys.executable, "-m", "ruff", "format", "--check", "."], id="ruff-format"),
-        pytest.param([sys.executable, "-m", "mypy"], id="mypy"),
+        pytest.param(
+            [sys.executable, "-m", "mypy"],
+            id="mypy",
+            marks=pytest.mark.slow(reason="without its cache it reads a thousand files for long"),
+        ),
         pytest.param([LINT_IMPORTS], id="import-linter"),
     ],
 )
