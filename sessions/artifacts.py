@@ -22,6 +22,7 @@ from sessions.caller import SERVICE, Caller
 from sessions.domain.commands import StoreArtifact
 from sessions.domain.decide import decide
 from sessions.domain.rejections import NotFound, Rejection
+from sessions.runtimes.in_thread import to_its_end
 from sessions.service import STREAM_PAGE, Once, Sessions
 
 T = TypeVar("T")
@@ -76,7 +77,9 @@ class Artifacts:
 
         Raises ArtifactTooLarge or StorageError.
         """
-        incoming = await asyncio.to_thread(self.store.receive, self._bytes_max)
+        incoming = await to_its_end(
+            lambda: self.store.receive(self._bytes_max), undo=Incoming.discard
+        )
         try:
             async for part in parts:
                 await asyncio.to_thread(incoming.write, part)
@@ -202,11 +205,16 @@ class Artifacts:
     @contextlib.asynccontextmanager
     async def read(self, session_id: str, sha256: str) -> AsyncIterator[AsyncIterator[bytes]]:
         """The bytes, all of which were found to be those that came; raises ArtifactGone."""
-        file = await asyncio.to_thread(self.store.read, session_id, sha256)
-        try:
+        async with opened(self.store, session_id, sha256) as file:
             yield in_thread(file)
-        finally:
-            file.close()
+
+
+@contextlib.asynccontextmanager
+async def opened(store: ArtifactStore, owner: str, sha256: str) -> AsyncIterator[IO[bytes]]:
+    """The file, whose bytes were found to be those that came; raises ArtifactGone."""
+    reading = to_its_end(lambda: store.read(owner, sha256), undo=lambda file: file.close())
+    with await reading as file:
+        yield file
 
 
 async def in_thread(file: IO[bytes]) -> AsyncIterator[bytes]:

@@ -25,7 +25,7 @@ from projections.folds import session, vm
 from projections.follower import Follower
 from projections.views.lists import VmFilter, list_vms
 from projections.views.store import Views
-from sessions.artifacts import in_thread
+from sessions.artifacts import in_thread, opened
 from sessions.caller import Caller
 from sessions.heads import Heads
 from sessions.service import STREAM_PAGE, Sessions
@@ -86,8 +86,7 @@ class Evidence:
             async for recorded in self._stream(chain.stream, bundle.size):
                 yield body_line(recorded.body)
         for sha256 in contents.artifacts:
-            file = await asyncio.to_thread(self._store.read, contents.session, sha256)
-            with file:
+            async with opened(self._store, contents.session, sha256) as file:
                 async for part in in_thread(file):
                     yield part
 

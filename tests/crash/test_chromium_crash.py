@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sessions.runtimes.browser.host import Patience
+from sessions.runtimes.browser.host import Host, Patience
 from sessions.runtimes.browser.port import Action, BrowserFailed
 from sessions.runtimes.browser.sweep import run_folder, scratch_folder
 from tests.support.browsers import browsing, chromium, left, needs_chromium, nothing_left, wanted
@@ -56,6 +56,27 @@ async def test_a_chromium_that_dies_ends_its_own_sessions_alone(tmp_path, number
         await eventually(lambda: len(profiles(tmp_path)) == 1, 10, "the end of a profile")
         again = await browsers.start(wanted(tmp_path, "again"))
         assert (await again.place()).url == "about:blank"
+
+
+async def test_a_call_whose_browser_goes_says_why_also_where_that_is_known_late(
+    tmp_path, monkeypatch
+):
+    died = Host._died
+
+    def later(host, code):
+        asyncio.get_running_loop().call_later(1.0, died, host, code)
+
+    monkeypatch.setattr(Host, "_died", later)
+    family = Family(os.getpid(), tmp_path)
+    async with browsing(tmp_path) as browsers:
+        browser = await browsers.start(wanted(tmp_path))
+        waiting = asyncio.create_task(browser.act(ENDLESS))
+        await asyncio.sleep(0.2)
+        for process in family.browsers():
+            process.send(signal.SIGKILL)
+        async with asyncio.timeout(10):
+            with pytest.raises(BrowserFailed, match="killed by SIGKILL"):
+                await waiting
 
 
 async def test_a_chromium_that_stands_still_is_found_and_ended(tmp_path):

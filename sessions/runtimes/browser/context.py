@@ -253,10 +253,12 @@ class ContextBrowser:
                 return task.result()
             if not task.done() and not self._ended.done():
                 raise PageRefused(f"the page did not answer within {_CALL_S_MAX:g} s")
-        except Error as error:
-            # What the driver says of a browser that is going: in a moment more is known.
+        except (BrowserFailed, Error) as error:
+            # What is said of a browser that is going: in a moment more is known.
             await asyncio.wait({self._ended}, timeout=_LAST_WORDS_S)
             if not self._ended.done():
+                if isinstance(error, BrowserFailed):
+                    raise
                 raise PageRefused(error.message) from None
         finally:
             if not task.done():
