@@ -9,7 +9,7 @@ from aiohttp import web
 
 from eventstore.errors import EventStoreError
 from sessions.dialects.byte_ranges import cut, part_of
-from sessions.web.appkeys import CORRELATION_ID
+from sessions.web.appkeys import LINE
 from sessions.web.edge import REQUEST_ID
 
 
@@ -28,7 +28,7 @@ async def streamed(
         "Content-Type": media_type,
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
         "X-Content-Type-Options": "nosniff",
-        REQUEST_ID: request[CORRELATION_ID],
+        REQUEST_ID: request[LINE].correlation_id,
     }
     wanted = None if size is None else part_of(request, size)
     if size is not None:

@@ -29,6 +29,7 @@ from sessions.dialects.wave.run_results import RunResults
 from sessions.erasure import Erasures
 from sessions.evidence import Evidence
 from sessions.heads import Heads
+from sessions.logging import RequestLine
 from sessions.machines import MachineSessions
 from sessions.metrics import Metrics
 from sessions.observe.broadcast import Broadcast
@@ -77,13 +78,10 @@ RESULTS: Final = web.AppKey("results", RunResults)
 CHANNELS: Final = web.AppKey("channels", Channels)
 METRICS: Final = web.AppKey("metrics", Metrics)
 
-CORRELATION_ID: Final = web.RequestKey("correlation_id", str)
 BROADCAST: Final = web.AppKey("broadcast", Broadcast)
 REBUILDING: Final = web.AppKey("rebuilding", Rebuilding)
 VERIFYING: Final = web.AppKey("verifying", Verifying)
 CLOCK_US: Final[web.AppKey[Callable[[], int]]] = web.AppKey("clock_us")
 VITAL: Final = web.AppKey("vital", list[asyncio.Task[None]])
 """Tasks that must not end while the service runs."""
-ACTOR: Final = web.RequestKey("actor", str)
-CODE: Final = web.RequestKey("code", str)
-"""What the log line of a request says where its answer says nothing of it."""
+LINE: Final = web.RequestKey("line", RequestLine)

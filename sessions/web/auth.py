@@ -11,7 +11,7 @@ from projections.events.access import Scope
 from sessions.access import with_request
 from sessions.caller import DEFAULT_TENANT, Caller
 from sessions.failure import Failure
-from sessions.web.appkeys import ACCESS, ACTOR, CORRELATION_ID
+from sessions.web.appkeys import ACCESS, LINE
 
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="sessiond"'}
 _TRACEPARENT_OK: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -45,11 +45,12 @@ def caller_of(request: web.Request, secret: str, scope: Scope) -> Caller:
 
 def in_request(request: web.Request, caller: Caller) -> Caller:
     """The caller with what ties this request to its commits and its log line."""
-    request[ACTOR] = caller.actor
+    line = request[LINE]
+    line.actor = caller.actor
     traceparent = request.headers.get("traceparent", "")
     if traceparent and not _TRACEPARENT_OK.fullmatch(traceparent):
         traceparent = ""  # W3C Trace Context section 3.2.1: ignore what cannot be read
-    return with_request(caller, request[CORRELATION_ID], traceparent)
+    return with_request(caller, line.correlation_id, traceparent)
 
 
 def _is_owner(request: web.Request) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,9 @@ from aiohttp import web
 
 from sessions import ids
 from sessions.failure import Failure, failure_of
+from sessions.logging import RequestLine, request_log
 from sessions.metrics import Metrics
-from sessions.web.appkeys import ACTOR, CODE, CORRELATION_ID
+from sessions.web.appkeys import LINE
 from sessions.web.surface import Handler, Surface
 
 REQUEST_ID: Final = "X-Request-Id"
@@ -37,7 +39,7 @@ class Edge:
         self._surfaces = surfaces
         self._files = files
         self._requests = metrics.requests
-        self._log = structlog.get_logger().bind()
+        self._tell = request_log()
 
     def routes(self) -> Iterator[web.AbstractRouteDef]:
         """Every route of every surface, and one for paths that nobody serves."""
@@ -50,33 +52,33 @@ class Edge:
         yield web.RouteDef("*", "/{path:(?s:.*)}", self._unknown(), {})
 
     def _wrap(self, surface: Surface, label: str, handler: Handler) -> Handler:
-        requests, log = self._requests, self._log
+        requests, tell = self._requests, self._tell
 
         async def edge(request: web.Request) -> web.StreamResponse:
             began = time.perf_counter()
-            request[CORRELATION_ID] = correlation_id = _request_id(request)
-            code = ""
+            request[LINE] = line = RequestLine(
+                route=label,
+                method=request.method,
+                path=request.path[:_PATH_CHARS_MAX],
+                correlation_id=_request_id(request),
+            )
             try:
                 response = await handler(request)
             except Exception as error:  # noqa: BLE001 - here every error becomes an answer
                 failure = _failure(error)
-                code = failure.code
+                line.code = failure.code
                 response = _refusal(surface, failure)
             if not response.prepared:
-                response.headers[REQUEST_ID] = correlation_id
+                response.headers[REQUEST_ID] = line.correlation_id
             seconds = time.perf_counter() - began
             requests.answered(label, response.status, seconds)
-            log.info(
-                "request.done",
-                route=label,
-                method=request.method,
-                path=request.path[:_PATH_CHARS_MAX],
-                status=response.status,
-                ms=round(seconds * 1000, 2),
-                actor=request.get(ACTOR, ""),
-                correlation_id=correlation_id,
-                code=code or request.get(CODE, ""),
-            )
+            line.status = response.status
+            line.ms = round(seconds * 1000, 2)
+            tell(line)
+            # Answers that are ready in the same turn of the loop are sent in the next one, one
+            # after the other: each send among other work wakes its reader and empties the caches.
+            # At 64 connections a read costs 60 us so, and 87 us without.
+            await asyncio.sleep(0)
             return response
 
         return edge

@@ -14,7 +14,7 @@ from sessions.dialects.instavm import wire_files
 from sessions.dialects.reading import json_answer, session_of_kind
 from sessions.failure import Failure
 from sessions.runtimes.vm.port import GuestRefused, MachineError
-from sessions.web.appkeys import CORRELATION_ID, MACHINES, SETTINGS
+from sessions.web.appkeys import LINE, MACHINES, SETTINGS
 from sessions.web.auth import authorised
 from sessions.web.edge import REQUEST_ID
 
@@ -58,7 +58,7 @@ async def download(request: web.Request) -> web.StreamResponse:
 async def _answered(
     request: web.Request, path: str, first: bytes, parts: AsyncIterator[bytes]
 ) -> web.StreamResponse:
-    headers = {"Content-Type": "application/json", REQUEST_ID: request[CORRELATION_ID]}
+    headers = {"Content-Type": "application/json", REQUEST_ID: request[LINE].correlation_id}
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
     try:

@@ -17,7 +17,7 @@ from sessions.dialects.wave.sessions import answer, done, test_run, test_run_or_
 from sessions.dialects.wave.wire import STATUS, configuration, include_of, type_of
 from sessions.domain.turn import Complete
 from sessions.failure import Failure, FieldError
-from sessions.web.appkeys import CODE, PORTS, RESULTS, RUNS
+from sessions.web.appkeys import LINE, PORTS, RESULTS, RUNS
 from sessions.web.bodies import decode, read_body, read_up_to
 
 RESULT_BODY_MAX: Final = 4 << 20
@@ -65,7 +65,7 @@ async def report(request: web.Request) -> web.Response:
         extra=result.extra,
     )
     if not await request.app[RUNS].complete(token, wish, len(raw), who):
-        request[CODE] = "result_refused"
+        request[LINE].code = "result_refused"
         _log.info("result.refused", session=token[:36], test=result.path[:_PATH_CHARS_MAX])
     return done()
 
