@@ -32,6 +32,8 @@ def commit_id() -> bytes:
     return time.time_ns().to_bytes(8, "big") + _random.take(8)
 
 
+# The two highest bits of the digit are 10 (RFC 9562 section 4.1), the others remain chance.
+_VARIANTS: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _process: Final = os.urandom(8).hex()
 _requests: Final = itertools.count(1)
 
@@ -43,11 +45,9 @@ def request_id() -> str:
 
 def uuid7() -> str:
     """A UUID of version 7 (RFC 9562 section 5.7)."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(_random.take(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    at, chance = f"{time.time_ns() // 1_000_000:012x}", _random.take(10).hex()
+    variant = _VARIANTS[chance[3]]
+    return f"{at[:8]}-{at[8:]}-7{chance[:3]}-{variant}{chance[4:7]}-{chance[7:19]}"
 
 
 def uuid1() -> str:

@@ -72,13 +72,14 @@ async def create(request: web.Request) -> web.Response:
 async def get(request: web.Request) -> web.Response:
     """A session, at once, when it has a wanted status, or as it was."""
     who = authorised(request, "sessions:read")
-    if queries.AS_OF in request.query:
+    asks = bool(request.query_string)
+    if asks and queries.AS_OF in request.query:
         return await past.session(request, who)
     seen_position(request)
     sessions = request.app[SESSIONS]
     session_id = request.match_info["id"]
     state = sessions.at_hand(session_id, who) or await sessions.get(session_id, who)
-    if request.query_string:
+    if asks:
         wait = queries.wait_for(request, request.app[SETTINGS].wait_s_max)
         if wait is not None:
             await sessions.waiters.until(state, *wait)
