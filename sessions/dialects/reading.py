@@ -36,8 +36,13 @@ async def session_of_kind(
 
 def answer(body: Any, state: Session | Vm) -> web.Response:
     """200 with `body` as JSON, and the revision of the session or machine it tells of."""
+    return encoded_answer(msgspec.json.encode(body), state)
+
+
+def encoded_answer(body: bytes, state: Session | Vm) -> web.Response:
+    """As `answer`, of JSON that is encoded already."""
     return web.Response(
-        body=msgspec.json.encode(body),
+        body=body,
         content_type="application/json",
         headers={SESSION_POSITION: str(state.position)},
     )

@@ -12,6 +12,7 @@ from projections.folds.session import Session
 from sessions.caller import Caller
 from sessions.dialects.galtea import changes, creation, wire
 from sessions.dialects.reading import json_answer, session_of_kind
+from sessions.dialects.rendered import Rendered
 from sessions.domain.commands import Delete
 from sessions.domain.rejections import NotFound
 from sessions.web.appkeys import CATALOG, SESSIONS
@@ -19,6 +20,7 @@ from sessions.web.auth import authorised
 from sessions.web.bodies import json_body
 
 DELETED_AT_ONCE: Final = 64
+_rendered: Final = Rendered()
 _new: Final = msgspec.json.Decoder(wire.NewSession)
 _change: Final = msgspec.json.Decoder(changes.Change)
 _finish: Final = msgspec.json.Decoder(changes.Finish)
@@ -39,7 +41,8 @@ async def get(request: web.Request) -> web.Response:
     who = authorised(request, "sessions:read")
     shown_id = request.match_info["id"]
     state = await named(request, shown_id, who)
-    return json_answer(wire.session_view(state, shown_id))
+    body = _rendered.body(state, shown_id, wire.session_view)
+    return web.Response(body=body, content_type="application/json")
 
 
 async def change(request: web.Request) -> web.Response:

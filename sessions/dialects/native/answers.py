@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -16,6 +15,7 @@ from eventstore.errors import StorageUnavailable
 from projections.folds.session import Session
 from sessions.caller import Caller
 from sessions.dialects.native import queries, wire
+from sessions.dialects.rendered import Rendered
 from sessions.failure import Failure
 from sessions.service import Once
 from sessions.web.appkeys import FOLLOWER, LOG, SESSIONS
@@ -23,8 +23,7 @@ from sessions.web.appkeys import FOLLOWER, LOG, SESSIONS
 SESSION_POSITION: Final = "Session-Position"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _KEY_OK: Final = re.compile(r"[!-~]{1,255}")
-# About 700 bytes each.
-RENDERED_MAX: Final = 32_768
+_rendered: Final = Rendered()
 _encode: Final = msgspec.json.Encoder().encode
 _T = TypeVar("_T")
 
@@ -36,24 +35,8 @@ def json_answer(
     return web.Response(body=_encode(body), status=status, headers=headers, content_type=wire.JSON)
 
 
-class _Rendered:
-    """The newest answers by session: a session is read more often than it changes."""
-
-    def __init__(self) -> None:
-        self._bodies: OrderedDict[str, tuple[Session, bytes]] = OrderedDict()
-
-    def body(self, state: Session) -> bytes:
-        known = self._bodies.get(state.id)
-        if known is not None and known[0] is state:
-            return known[1]
-        body = _encode(wire.session_view(state))
-        if known is None and len(self._bodies) >= RENDERED_MAX:
-            self._bodies.popitem(last=False)
-        self._bodies[state.id] = state, body
-        return body
-
-
-_rendered: Final = _Rendered()
+def _view(state: Session, _: str) -> wire.SessionView:
+    return wire.session_view(state)
 
 
 def session_answer(state: Session, status: int = 200) -> web.Response:
@@ -64,7 +47,7 @@ def session_answer(state: Session, status: int = 200) -> web.Response:
         headers["Location"] = f"/api/v1/sessions/{state.id}"
         body = _encode(wire.session_view(state))  # most sessions are never read in this state
     else:
-        body = _rendered.body(state)
+        body = _rendered.body(state, "", _view)
     return web.Response(body=body, status=status, headers=headers)
 
 

@@ -17,12 +17,14 @@ from sessions.dialects.devin.sessions import exited
 from sessions.dialects.devin.v3 import wire, wire_changes, wire_create, wire_lists
 from sessions.dialects.devin.v3.organisations import member, session_asked
 from sessions.dialects.queries import boolean
-from sessions.dialects.reading import answer, json_answer
+from sessions.dialects.reading import answer, encoded_answer, json_answer
+from sessions.dialects.rendered import Rendered
 from sessions.domain.rejections import AlreadyEnded
 from sessions.web.appkeys import FOLLOWER, LOG, SESSIONS, VAULT, VIEWS
 from sessions.web.auth import authorised
 from sessions.web.bodies import json_body
 
+_rendered: Final = Rendered()
 _any: Final = msgspec.json.Decoder(Any)
 
 
@@ -65,7 +67,7 @@ async def list_(request: web.Request) -> web.Response:
 async def get(request: web.Request) -> web.Response:
     """A session."""
     state, _ = await session_asked(request, "sessions:read")
-    return answer(wire.session_view(state, origin(request)), state)
+    return encoded_answer(_rendered.body(state, origin(request), wire.session_view), state)
 
 
 async def terminate(request: web.Request) -> web.Response:
