@@ -129,29 +129,29 @@ async def test_no_more_calls_wait_for_one_browser_than_may(service, runtime):
 async def test_what_is_typed_is_sealed_and_what_is_in_the_clear_is_not(service, secret):
     session = await service.session(
         Opening(
-            headers={"X-Key": "header-4711"},
-            proxy=UpstreamProxy(server="http://proxy.test:1", password="proxy-4711"),
+            headers={"X-Key": "header-in-clear"},
+            proxy=UpstreamProxy(server="http://proxy.test:1", password="proxy-in-clear"),
         )
     )
     fills = [
-        Action(type="fill", id="I1", value=f"name-4711 {secret}"),
-        Action(type="fill", id="I2", value=f"pass-4711 {secret}"),
-        Action(type="form_fill", values={"email": "mail-4711"}),
-        Action(type="evaluate_js", code="'code-4711'"),
+        Action(type="fill", id="I1", value=f"name-in-clear {secret}"),
+        Action(type="fill", id="I2", value=f"pass-in-clear {secret}"),
+        Action(type="form_fill", values={"email": "mail-in-clear"}),
+        Action(type="evaluate_js", code="'code-in-clear'"),
     ]
     for fill in fills:
         await service.browsers.act(session, fill, USER)
-    await service.browsers.set_cookies(session, [{"name": "c", "value": "cookie-4711"}], USER)
-    assert b"4711" not in await service.log_text()
+    await service.browsers.set_cookies(session, [{"name": "c", "value": "cookie-in-clear"}], USER)
+    assert b"in-clear" not in await service.log_text()
     steps = await service.browsers.steps(session, USER)
     acted = [step.action for step in steps if step.kind == "acted"]
-    assert (acted[0]["id"], acted[0]["value"]) == ("I1", f"name-4711 {secret}")
+    assert (acted[0]["id"], acted[0]["value"]) == ("I1", f"name-in-clear {secret}")
     assert (acted[1]["id"], acted[1]["value"]) == ("I2", "***")
-    assert acted[2] == {"values": {"email": "mail-4711"}}
-    assert acted[3] == {"code": "'code-4711'"}
+    assert acted[2] == {"values": {"email": "mail-in-clear"}}
+    assert acted[3] == {"code": "'code-in-clear'"}
     (asked,) = service.runtime.made
-    assert asked.wanted.headers == {"X-Key": "header-4711"}
-    assert asked.wanted.proxy.password == "proxy-4711"
+    assert asked.wanted.headers == {"X-Key": "header-in-clear"}
+    assert asked.wanted.proxy.password == "proxy-in-clear"
 
 
 async def test_addresses_are_told_without_user_and_password(service):
