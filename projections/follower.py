@@ -22,11 +22,13 @@ PAGE: Final = 1000
 ROWS_PER_WRITE: Final = 500
 """As many as may hold up the loop at once: 4 ms."""
 ROWS_AT_LEISURE: Final = 128
+"""As many as go in one write while nobody waits for them."""
 REST_S_MAX: Final = 0.02
 GATHER_S: Final = 0.05
 RETRY_S: Final = 1.0
 CHANGED_MAX: Final = 10_000
 BEHIND_MAX: Final = 2_000
+"""Above so many changed states there is no rest: those in memory must stay bounded."""
 # A longer log is folded into shadow tables at a first start: without the indexes it is faster.
 ANEW_FROM: Final = 20_000
 

@@ -15,8 +15,6 @@ from tests.support.service import (
     Shared,
     ask,
     bearer,
-    client_of,
-    client_of_a_tenant,
     ids_of_list,
     new_key,
     raw,
@@ -117,22 +115,11 @@ NOT_HERE: tuple[dict[str, Any], ...] = (
 
 
 @pytest.fixture(scope="module")
-def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """A service with room for all that these tests start."""
     room: dict[str, Any] = {"browsers_max": 1024, "browser_queue": 4096}
-    with sharing(tmp_path_factory.mktemp("scripted"), **room) as service:
+    with sharing(tmp_path_factory.mktemp("shared"), **room) as service:
         yield service
-
-
-@pytest.fixture
-async def client(aiohttp_client: Any, scripted: Shared) -> Client:
-    return await client_of(aiohttp_client, scripted)
-
-
-@pytest.fixture
-async def newcomer(aiohttp_client: Any, scripted: Shared) -> Client:
-    """The client of a tenant that has no session yet."""
-    return await client_of_a_tenant(aiohttp_client, scripted)
 
 
 async def started(client: Client, **body: Any) -> str:
@@ -234,19 +221,19 @@ def check_raw(status: int, body: bytes, asked: Any) -> None:
 
 @pytest.mark.parametrize("body", UNSOUND_STARTS, ids=str)
 async def test_3_3_a_start_outside_of_its_ranges_is_422_and_leaves_nothing(
-    newcomer: Client, body: dict[str, Any]
+    lone: Client, body: dict[str, Any]
 ) -> None:
-    status, answer = await posted(newcomer, START, body)
-    assert await ids_of_list(newcomer) == []
+    status, answer = await posted(lone, START, body)
+    assert await ids_of_list(lone) == []
     assert status == 422, (body, answer)
 
 
 @pytest.mark.parametrize("body", NOT_HERE, ids=str)
 async def test_3_3_what_needs_a_third_party_is_refused_by_its_name(
-    newcomer: Client, body: dict[str, Any]
+    lone: Client, body: dict[str, Any]
 ) -> None:
-    status, answer = await posted(newcomer, START, body)
-    assert await ids_of_list(newcomer) == []
+    status, answer = await posted(lone, START, body)
+    assert await ids_of_list(lone) == []
     assert status == 422, (body, answer)
     assert next(iter(body)) in str(answer), "which of the fields it was"
 
