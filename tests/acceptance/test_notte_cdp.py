@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
-from playwright.async_api import Error, async_playwright
+from playwright.async_api import Error, async_playwright, expect
 
 from sessions.runtimes.browser.availability import find_chromium
 from tests.support.browsers import chromium, needs_chromium
@@ -192,13 +192,14 @@ async def test_the_viewer_shows_what_the_browser_shows(client, sites):
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         await page.goto(session["viewer_url"])
-        await page.wait_for_function("document.getElementById('picture').naturalWidth > 100")
-        await page.wait_for_function("document.getElementById('log').textContent.includes('200')")
-        assert await page.text_content("#state") == "live"
+        # By locators: the page's own policy refuses the evaluation that `wait_for_function` polls.
+        width = "(image) => image.naturalWidth"
+        while await page.locator("#picture").evaluate(width) <= 100:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        await expect(page.locator("#log")).to_contain_text("200", timeout=WAIT_S * 1000)
+        await expect(page.locator("#state")).to_have_text("live", timeout=WAIT_S * 1000)
         await ask(client, "DELETE", f"/notte/sessions/{session['session_id']}/stop")
-        await page.wait_for_function(
-            "document.getElementById('state').textContent.includes('ended')"
-        )
+        await expect(page.locator("#state")).to_contain_text("ended", timeout=WAIT_S * 1000)
         await watching.close()
     assert complaints == []
 
