@@ -16,7 +16,7 @@ class Gate:
 
     def __init__(self, budget: Budget, what: str = "machines") -> None:
         self.admission = Admission(budget)
-        self._what = what
+        self.what = what
         self._turns: dict[str, asyncio.Event] = {}
 
     def check(self, memory_mb: int) -> None:
@@ -25,11 +25,11 @@ class Gate:
             self.admission.check(memory_mb)
         except NeverFits:
             most = self.admission.budget.memory_mb
-            message = f"all {self._what} together may have {most} MB here, not {memory_mb}"
+            message = f"all {self.what} together may have {most} MB here, not {memory_mb}"
             raise InvalidValue("memory_mb", message) from None
         except QueueFull:
             waiting = self.admission.waiting
-            raise LimitReached(f"{waiting} {self._what} wait already; try again later.") from None
+            raise LimitReached(f"{waiting} {self.what} wait already; try again later.") from None
 
     def enter(self, name: str, memory_mb: int) -> bool:
         """Queue up; True if it is in at once. Raises as `check`."""

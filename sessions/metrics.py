@@ -96,6 +96,24 @@ class Metrics:
         self.work_fenced = Counter(
             "sessiond_work_fenced", "Requests of workers that came too late.", registry=registry
         )
+        self.runtime_inside = Gauge(
+            "sessiond_runtime_inside",
+            "Machines or browsers that have room: they start or live.",
+            labelnames=["runtime"],
+            registry=registry,
+        )
+        self.runtime_waiting = Gauge(
+            "sessiond_runtime_waiting",
+            "Machines or browsers that wait for room.",
+            labelnames=["runtime"],
+            registry=registry,
+        )
+        self.runtime_warm = Gauge(
+            "sessiond_runtime_warm",
+            "Machines or browsers made ahead that nobody has yet.",
+            labelnames=["runtime"],
+            registry=registry,
+        )
         self.view_lag = Gauge(
             "sessiond_view_lag_commits", "How far the views are behind.", registry=registry
         )

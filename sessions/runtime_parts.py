@@ -20,6 +20,7 @@ from sessions.caller import SERVICE
 from sessions.gate import Gate
 from sessions.machine_book import MachineBook
 from sessions.machines import MachineSessions
+from sessions.metrics import Metrics
 from sessions.runtimes.browser.choice import NoBrowsers
 from sessions.runtimes.browser.port import Browsers
 from sessions.runtimes.browser.sweep import FILES_FOLDER
@@ -33,6 +34,7 @@ from sessions.web.appkeys import (
     FOLLOWER,
     LOG,
     MACHINES,
+    METRICS,
     RECORDINGS,
     SESSIONS,
     VAULT,
@@ -84,6 +86,7 @@ def _place_machines(
     runtime = _NO_MACHINES if make is None else make(settings)
     book = MachineBook(app[LOG], app[FOLLOWER], app[VIEWS], app[SESSIONS])
     gate = Gate(machine_budget.budget_of(settings))
+    _count(app[METRICS], gate, runtime)
     machines = MachineSessions(book, app[VAULT], runtime, gate, clock_us)
     app[FOLLOWER].states.on_change[Vm] = machines.notice_vm
     app[MACHINES] = machines
@@ -101,6 +104,7 @@ def _place_browsers(
             yield session
 
     gate = Gate(browser_budget.budget_of(settings), "browsers")
+    _count(app[METRICS], gate, runtime)
     files = settings.folder / FILES_FOLDER
     browsers = BrowserSessions(book, runtime, gate, files, open_sessions, clock_us)
     recordings = Recordings(
@@ -115,6 +119,14 @@ def _place_browsers(
     browsers.on_closed.append(lambda session, _: recordings.finish(session.id))
     browsers.on_erasure.append(lambda session: recordings.forget(session.id))
     app[BROWSERS], app[RECORDINGS] = browsers, recordings
+
+
+def _count(metrics: Metrics, gate: Gate, runtime: Machines | Browsers) -> None:
+    """Show in the metrics, from now on, how many there are."""
+    named, admission = {"runtime": gate.what}, gate.admission
+    metrics.runtime_inside.labels(**named).set_function(lambda: admission.inside)
+    metrics.runtime_waiting.labels(**named).set_function(lambda: admission.waiting)
+    metrics.runtime_warm.labels(**named).set_function(lambda: runtime.warm_count)
 
 
 def _watch_sessions(app: web.Application) -> None:

@@ -90,6 +90,18 @@ async def test_who_waits_for_room_sees_its_place(client: Any) -> None:
     assert (await view(client, third))["queue_position"] == 1
 
 
+async def test_metrics_tell_how_many_there_are(client: Any, browsers: ScriptedBrowsers) -> None:
+    browsers.warm_count = 2
+    first, _, third = [await started(client) for _ in range(3)]
+    await reached(client, first, "running")
+    await reached(client, third, "queued")
+    async with client.get("/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    for name, browsers_, machines in (("inside", 1, 0), ("waiting", 2, 0), ("warm", 2, 0)):
+        assert f'sessiond_runtime_{name}{{runtime="browsers"}} {browsers_}.0' in lines
+        assert f'sessiond_runtime_{name}{{runtime="machines"}} {machines}.0' in lines
+
+
 async def test_one_that_crashed_says_so(client: Any, browsers: ScriptedBrowsers) -> None:
     session_id = await started(client)
     await reached(client, session_id, "running")

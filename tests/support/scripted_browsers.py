@@ -337,6 +337,7 @@ class ScriptedBrowsers:
         self.script = Script() if script is None else script
         self.running: dict[str, ScriptedBrowser] = {}
         self.made: list[ScriptedBrowser] = []
+        self.warm_count = 0
 
     async def check(self) -> None:
         """Look."""

@@ -220,6 +220,7 @@ class ScriptedMachines:
         self.disk: dict[str, dict[str, bytes]] = {} if disk is None else disk
         self.running: dict[str, ScriptedMachine] = {}
         self.made: list[ScriptedMachine] = []
+        self.warm_count = 0
 
     async def open(self) -> int:
         """There is nothing to remove."""

@@ -36,6 +36,11 @@ class NoBrowsers:
     def __init__(self, why: str) -> None:
         self._why = why
 
+    @property
+    def warm_count(self) -> int:
+        """None."""
+        return 0
+
     async def check(self) -> None:
         """Raises RuntimeUnavailable."""
         raise RuntimeUnavailable(self._why)
@@ -62,6 +67,11 @@ class HostBrowsers:
         self._settings = settings
         self._fit = False
         self._chromium: Chromium | None = None
+
+    @property
+    def warm_count(self) -> int:
+        """How many browsers wait, warm."""
+        return 0 if self._chromium is None else self._chromium.warm_count
 
     async def check(self) -> None:
         """Return where browsers can be had; raises RuntimeUnavailable. Cheap after the first."""

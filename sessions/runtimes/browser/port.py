@@ -304,6 +304,10 @@ class Browser(Protocol):
 class Browsers(Protocol):
     """Makes browsers; what a service that ran before has left is swept when it is opened."""
 
+    @property
+    def warm_count(self) -> int:
+        """How many browsers wait, warm."""
+
     async def check(self) -> None:
         """Return where browsers can be had; raises RuntimeUnavailable. Cheap after the first."""
 

@@ -27,6 +27,11 @@ class NoMachines:
     def __init__(self, why: str) -> None:
         self._why = why
 
+    @property
+    def warm_count(self) -> int:
+        """None."""
+        return 0
+
     async def open(self) -> int:
         """There is nothing to remove."""
         return 0
@@ -62,6 +67,11 @@ class HostMachines:
         self._cache = cache_of(settings)
         self._fit = False
         self._qemu: Qemu | None = None
+
+    @property
+    def warm_count(self) -> int:
+        """How many machines wait, warm."""
+        return 0 if self._qemu is None else self._qemu.warm_count
 
     async def open(self) -> int:
         """End and remove what an earlier service left; begin to keep machines warm, if wanted."""

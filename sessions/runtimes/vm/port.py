@@ -135,6 +135,10 @@ class Machine(Protocol):
 class Machines(Protocol):
     """All machines of one service."""
 
+    @property
+    def warm_count(self) -> int:
+        """How many machines wait, warm."""
+
     async def open(self) -> int:
         """End and remove what an earlier service of this folder left; how many machines it had."""
 
