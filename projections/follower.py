@@ -14,6 +14,7 @@ from typing import Final
 
 from eventstore.commit import START, Position, Recorded
 from eventstore.ports import EventLog
+from projections.cache_file import CacheDamaged
 from projections.shadow import Progress, Shadow
 from projections.states import States
 from projections.views.store import Views
@@ -38,7 +39,7 @@ class Follower:
 
     def __init__(self, log: EventLog, views: Views) -> None:
         self.states = States(views.states, views.checkpoint)
-        self.failure: sqlite3.Error | None = None
+        self.failure: sqlite3.Error | CacheDamaged | None = None
         self._log = log
         self._views = views
         self._changed = asyncio.Event()
@@ -83,7 +84,7 @@ class Follower:
             async with self._writing:
                 await self._write(at_leisure=True)
             self.failure = None
-        except sqlite3.Error as error:
+        except (sqlite3.Error, CacheDamaged) as error:
             self.failure = error
             self._changed.set()
             self._tell()
@@ -99,7 +100,7 @@ class Follower:
 
     async def close(self) -> None:
         """Write what is left; what the disk refuses comes back from the log."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, CacheDamaged):
             async with self._writing:
                 await self._write()
 

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from eventstore import errors as store
+from projections.cache_file import CacheDamaged
 from projections.history import TooFar
 from sessions.domain import rejections as domain
 from sessions.runtimes.browser import port as browser
@@ -111,6 +112,9 @@ def failure_of(error: Exception) -> Failure | None:
         case store.StorageFull():
             detail = "The disk of the service is full; nothing was changed. Reads go on."
             return Failure(507, "storage_full", detail)
+        case CacheDamaged():
+            detail = "The lists are damaged; they are made anew from the log at the next start."
+            return Failure(503, "storage_unavailable", detail)
         case store.StorageError():
             detail = "The disk of the service refuses writes; nothing was changed. Reads go on."
             return Failure(503, "storage_unavailable", detail, headers=RETRY_AFTER)

@@ -17,7 +17,7 @@ from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padd
 from eventstore.sqlite.named import named_queries, sql_text
 from eventstore.sqlite.storage import storage_error
 from eventstore.sqlite.transaction import Statement, TransactionConnection, transact
-from projections.cache_file import Stale, discard, worthless
+from projections.cache_file import CacheDamaged, Stale, damaged, discard, worthless
 from projections.marks import MARKS
 from projections.marks import Row as MarkRow
 from projections.subjects import SESSION, SUBJECTS, VIEWS_VERSION, Subject
@@ -26,12 +26,14 @@ PACKAGE: Final = "projections.views"
 QUERIES: Final = named_queries(PACKAGE)
 FILE_NAME: Final = "views.db"
 READERS: Final = 2
+PAGE_BYTES: Final = 4096
 LIVE: Final = ""
 NEXT: Final = "_next"
 TENANT: Final = SESSION.columns.index("tenant")
 
 # NORMAL: what a power cut takes from the views the log gives back.
-_WRITER_PRAGMAS: Final = """
+_WRITER_PRAGMAS: Final = f"""
+PRAGMA page_size = {PAGE_BYTES};
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA cache_size = -65536;
@@ -45,7 +47,10 @@ MarkRows = dict[str, dict[Position, list[MarkRow]]]
 class Views:
     """The read model in `folder`; one writer, the follower, and any number of readers."""
 
-    def __init__(self, writer: aiosqlite.Connection, readers: list[aiosqlite.Connection]) -> None:
+    def __init__(
+        self, path: Path, writer: aiosqlite.Connection, readers: list[aiosqlite.Connection]
+    ) -> None:
+        self._path = path
         self._writer = writer
         self._readers = readers
         self._turn = 0
@@ -73,12 +78,12 @@ class Views:
 
     @classmethod
     async def _open(cls, path: Path, epoch: str, head: Position | None) -> Views:
-        if path.exists() and not os.access(path, os.W_OK):
+        if path.exists() and not _usable(path):
             raise Stale
         writer = await aiosqlite.connect(
             path, isolation_level=None, cached_statements=128, factory=TransactionConnection
         )
-        views = cls(writer, [])
+        views = cls(path, writer, [])
         try:
             await writer.executescript(_WRITER_PRAGMAS)
             await views._load(epoch, head)
@@ -129,6 +134,7 @@ class Views:
         """Put the rows of each subject (by prefix) in place; all or nothing, with the checkpoint.
 
         With `tables=NEXT` the rows go into the tables of a rebuild and the checkpoint stays.
+        Raises CacheDamaged and sqlite3.Error.
         """
         statements: list[Statement] = []
         for prefix, subject_rows in rows.items():
@@ -139,7 +145,8 @@ class Views:
             statements.extend(_mark_statements(table, marked, tables))
         if tables == LIVE:
             statements.append((QUERIES["set_checkpoint"], (checkpoint,)))
-        await transact(self._writer, statements)
+        with self._sound():
+            await transact(self._writer, statements)
         self.tenants.update(str(row[TENANT]) for row in rows.get(SESSION.prefix, ()))
         if tables == LIVE:
             self.checkpoint = checkpoint
@@ -173,21 +180,44 @@ class Views:
         self.checkpoint = checkpoint
 
     async def states(self, subject: Subject, ids: Iterable[str], tables: str = LIVE) -> list[Any]:
-        """The states of the subject's rows with these ids, in no order."""
+        """The states of the subject's rows with these ids, in no order; raises CacheDamaged."""
         wanted = msgspec.json.encode(list(ids)).decode()
         sql = QUERIES["states"].replace("__TABLE__", subject.table + tables)
         source = self._writer if tables else self._reader()
-        rows = await source.execute_fetchall(sql, (wanted,))
+        rows = await self._rows(source, sql, (wanted,))
         decode = msgspec.json.Decoder(subject.state).decode
         return [decode(text) for (text,) in rows]
 
     async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-        """The rows of a read-only query; TEXT comes as bytes."""
-        return [tuple(row) for row in await self._reader().execute_fetchall(sql, parameters)]
+        """The rows of a read-only query, TEXT as bytes; raises CacheDamaged."""
+        return [tuple(row) for row in await self._rows(self._reader(), sql, parameters)]
+
+    async def _rows(
+        self, source: aiosqlite.Connection, sql: str, parameters: Sequence[object]
+    ) -> Iterable[sqlite3.Row]:
+        with self._sound():
+            return await source.execute_fetchall(sql, parameters)
+
+    @contextlib.contextmanager
+    def _sound(self) -> Iterator[None]:
+        """Raises CacheDamaged, and removes the file, where SQLite finds it damaged."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if not damaged(error):
+                raise
+            # Who has it open keeps it; a start finds none, and makes another one from the log.
+            discard(self._path)
+            raise CacheDamaged(f"{FILE_NAME} is damaged ({error}): start again") from error
 
     def _reader(self) -> aiosqlite.Connection:
         self._turn = (self._turn + 1) % len(self._readers)
         return self._readers[self._turn]
+
+
+def _usable(path: Path) -> bool:
+    # SQLite sees that whole pages are missing, but reads zeros for the rest of a cut one.
+    return os.access(path, os.W_OK) and path.stat().st_size % PAGE_BYTES == 0
 
 
 def _drop_next() -> str:

@@ -45,9 +45,10 @@ class Generator:
         loop = asyncio.get_running_loop()
         for _ in range(self.load.connections):
             await loop.create_connection(lambda: Connection(self), "127.0.0.1", self.load.port)
-        await asyncio.sleep(self.load.warm_up_s)
-        self.times.clear()
-        self.received = 0
+        if self.load.warm_up_s:
+            await asyncio.sleep(self.load.warm_up_s)
+            self.times.clear()
+            self.received = 0
         began, cpu = time.perf_counter(), time.process_time()
         loop.call_later(self.load.seconds, self.done.set)
         await self.done.wait()

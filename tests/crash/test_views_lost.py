@@ -125,6 +125,13 @@ def truncate(share):
     return cut
 
 
+def cut_the_last_page(folder):
+    """What SQLite does not see: to it the page is there, and ends in zeros."""
+    path = views_file(folder)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 100)
+
+
 def garble_pages(folder):
     """The first page stays as it is, all the others are noise: it still opens as a database."""
     size = views_file(folder).stat().st_size
@@ -155,6 +162,7 @@ DAMAGES = {
     "empty": truncate(0),
     "cut to a third": truncate(1 / 3),
     "cut by a little": truncate(0.99),
+    "cut in its last page": cut_the_last_page,
     "garbled behind its first page": garble_pages,
     "of another log": change("UPDATE checkpoint SET epoch = 'another'"),
     "of another version": change("UPDATE checkpoint SET version = 'session 0'"),
@@ -181,6 +189,31 @@ async def test_damaged_views_come_back_with_the_same_lists(made, tmp_path, damag
     assert checkpoint_in(folder) == len(replay.bodies)
     assert tables_in(folder) == replay.tables()
     assert rebuild_tables_in(folder) == []
+
+
+async def test_damage_that_is_found_late_is_told_and_mended_by_a_start(made, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(made.folder, folder)
+    connection = sqlite3.connect(views_file(folder))
+    sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'sessions'"
+    (page,) = connection.execute(sql).fetchone()
+    connection.close()
+    with views_file(folder).open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(random.Random(3).randbytes(4096))
+    async with serving(folder) as service:
+        async with service.client() as client:
+            for _ in range(2):
+                async with client.get("/api/v1/sessions") as answer:
+                    problem = await answer.json()
+                assert (answer.status, problem["code"]) == (503, "storage_unavailable")
+                assert problem["detail"].startswith("The lists are damaged")
+        await work(service, 5, LOAD_S / 2)
+        assert "crashed" not in service.stderr
+        await service.stop()
+    async with serving(folder) as service, service.client() as client:
+        assert (await pages(client))[-len(made.lists[0]) :] == made.lists[0]
+    assert tables_in(folder) == replayed(folder).tables()
 
 
 async def test_views_that_are_deleted_but_for_their_wal_come_back(made, tmp_path):
