@@ -33,6 +33,8 @@ from projections.telling import Known, why
 from projections.wording import HIDDEN, duration, items, pairs, plain, quoted, seconds
 
 _MS_US: Final = 1_000
+# What is more than any time at all is told as this: in microseconds no float might hold it.
+_TIMEOUT_S_MAX: Final = 1e15
 
 
 def _vm_requested(fact: VmRequested, _: Known) -> str:
@@ -104,7 +106,8 @@ def _execution_started(fact: ExecutionStarted, _: Known) -> str:
 def _program(fact: ExecutionRequested | ExecutionStarted) -> str:
     words = plain(fact.language, 40)
     if fact.timeout_s:
-        words += f", may take {duration(int(fact.timeout_s * 1_000_000))}"
+        timeout_s = max(-_TIMEOUT_S_MAX, min(fact.timeout_s, _TIMEOUT_S_MAX))
+        words += f", may take {duration(int(timeout_s * 1_000_000))}"
     return f"{words}: {HIDDEN}" if fact.command else words
 
 

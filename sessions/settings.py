@@ -15,6 +15,7 @@ from sessions.runtimes.browser.addresses import allowed
 ENV_PREFIX: Final = "SESSIOND_"
 SECRET_FIELDS: Final = frozenset({"admin_key"})
 REDACTED: Final = "***"
+PONG_S_MIN: Final = 10.0
 _OF_PARTS: Final = frozenset({"wave_api_titles"})
 
 
@@ -110,6 +111,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def heads_folder(self) -> Path:
         """Where the signed heads of the log go."""
         return self.folder / "heads" if self.heads is None else Path(self.heads).expanduser()
+
+    @property
+    def probe_s(self) -> float:
+        """How often a websocket asks for its client, which has half of that to answer.
+
+        However often a feed tells how far it is: who is busy for a moment is not gone.
+        """
+        return max(self.heartbeat_s, 2 * PONG_S_MIN)
 
     def redacted(self) -> dict[str, Any]:
         """The settings as they may be printed."""

@@ -50,7 +50,7 @@ async def observe(request: web.Request) -> web.StreamResponse:
     wanted = _authorise(request, _OBSERVE)
     after, gap = _start(request)
     socket = web.WebSocketResponse(
-        heartbeat=request.app[SETTINGS].heartbeat_s,
+        heartbeat=request.app[SETTINGS].probe_s,
         max_msg_size=MESSAGE_BYTES_MAX,
         compress=False,
         timeout=1.0,

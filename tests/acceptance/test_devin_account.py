@@ -142,7 +142,7 @@ async def test_a_deletion_that_the_disk_refused_is_done_later(
 
     monkeypatch.setattr(erasures, "_remove_entry", once_refused)
     await ask(client, "DELETE", f"{SECRETS}/{secret_id}", 503)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await done.wait()
     assert await ask(client, "GET", SECRETS) == []
 

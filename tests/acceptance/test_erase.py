@@ -45,7 +45,7 @@ async def messages(client, session_id):
 
 async def finished(vault):
     """Return when no erasure is unfinished any more."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for _ in itertools.count():
             if not await vault.unfinished():
                 return

@@ -87,7 +87,7 @@ async def test_a_file_comes_back_as_it_was(client, content):
 
 
 async def until(happened):
-    for _ in range(1000):
+    for _ in range(6000):
         if happened():
             return
         await asyncio.sleep(0.01)

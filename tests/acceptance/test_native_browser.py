@@ -27,7 +27,7 @@ async def started(client: Any, **body: Any) -> str:
 
 
 async def reached(client: Any, session_id: str, status: str) -> Any:
-    query = {"wait": f"status:{status}", "timeout": "10"}
+    query = {"wait": f"status:{status}", "timeout": "60"}
     session = await ask(client, "GET", f"{SESSIONS}/{session_id}", params=query)
     assert session["status"] == status
     return session

@@ -12,7 +12,7 @@ from tests.support.process import eventually, serving
 from tests.support.service import ask, create, new_key, refused, start
 
 WORKER = b"eventstore.sqlite.verify"
-GONE_S_MAX = 20.0
+GONE_S_MAX = 60.0
 
 
 def workers():
@@ -34,6 +34,7 @@ def workers_of(pid):
 async def test_a_log_holds_while_it_grows_and_its_heads_are_written(tmp_path):
     async with serving(tmp_path, "--heads-every", "1") as service, service.client() as client:
         stop = asyncio.Event()
+        await create(client)
 
         async def grow():
             while not stop.is_set():
@@ -71,10 +72,14 @@ async def test_what_was_changed_in_the_database_is_found_beside_the_service(tmp_
 
 async def test_a_verification_that_is_stopped_leaves_no_process_and_can_begin_again(tmp_path):
     async with serving(tmp_path) as service, service.client() as client:
+        ends = set()
         for _ in range(5):
             await ask(client, "POST", VERIFY, 202)
-            assert (await ask(client, "DELETE", VERIFY))["status"] == "stopped"
+            ends.add((await ask(client, "DELETE", VERIFY))["status"])
             assert workers_of(service.pid) == []
+        # One may be over before it is stopped, and then stays as it was.
+        assert "stopped" in ends
+        assert ends <= {"stopped", "holds"}
         await ask(client, "POST", VERIFY, 202)
         assert (await verification_ended(client))["status"] == "holds"
 
@@ -82,9 +87,11 @@ async def test_a_verification_that_is_stopped_leaves_no_process_and_can_begin_ag
 @pytest.mark.parametrize("end", ["stop", "kill"])
 async def test_no_process_is_left_behind_by_a_service_that_ends_or_is_killed(tmp_path, end):
     async with serving(tmp_path) as service, service.client() as client:
-        await ask(client, "POST", VERIFY, 202)
-        await eventually(lambda: bool(workers_of(service.pid)), GONE_S_MAX, "its process")
-        mine = set(workers_of(service.pid))
+        mine: set[int] = set()
+        async with asyncio.timeout(GONE_S_MAX):
+            while not mine:  # each is over soon: then the next one may be seen
+                await ask(client, "POST", VERIFY, 202)
+                mine = set(workers_of(service.pid))
         if end == "stop":
             await service.stop()
         else:

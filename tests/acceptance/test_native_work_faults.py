@@ -12,6 +12,7 @@ from sessions.web.appkeys import SESSIONS as SERVED
 from sessions.web.appkeys import WORK as KEY
 from sessions.work_claims import Asking, _Gone
 from sessions.work_watch import WorkWatch
+from tests.support.process import eventually
 from tests.support.service import SESSIONS, ask, create, move, refused, start
 from tests.support.work_protocol import (
     CLAIMS,
@@ -25,12 +26,13 @@ from tests.support.work_protocol import (
     tell,
 )
 
+LEASE_S = 90
 ASKED = {"kind": "agent", "worker": "w"}
 
 
 @pytest.fixture
 async def client(aiohttp_client, tmp_path):
-    return await start(aiohttp_client, tmp_path, work_lease_s=20)
+    return await start(aiohttp_client, tmp_path, work_lease_s=LEASE_S)
 
 
 def refuse(patch, client):
@@ -70,10 +72,10 @@ async def test_a_lapse_that_the_disk_refuses_comes_later(client, monkeypatch):
     late = await claim(client)
     with monkeypatch.context() as patch:
         refuse(patch, client)
-        client.app[KEY].leases.clock = lambda: time.monotonic() + 21
+        client.app[KEY].leases.clock = lambda: time.monotonic() + LEASE_S + 1
         await asyncio.sleep(0.3)
         assert await status_of(client, late) == "starting"
-    again = await claim(client, wait_s=20)
+    again = await claim(client, wait_s=30)
     assert (again["session_id"], again["generation"]) == (late["session_id"], 2)
     await not_told(client, late, 409, "fenced", said("x"))
 
@@ -148,7 +150,7 @@ async def test_a_session_that_waits_again_while_its_claim_fails_is_not_forgotten
         raise _Gone
 
     monkeypatch.setattr(claims, "_claim_now", overtaken)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await claim(client))["session_id"] == session["id"]
     assert len(tries) == 2
 
@@ -167,7 +169,7 @@ async def test_a_request_that_is_broken_off_gives_back_what_it_got(client, monke
     with monkeypatch.context() as patch:
         patch.setattr(log, "append", slow)
         leaving = asyncio.create_task(claim(client, worker="gone"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await durable.wait()
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
@@ -185,15 +187,15 @@ async def test_who_is_gone_when_it_could_be_answered_loses_the_session(client):
             noticed.append(True)
         return bool(noticed)
 
-    asking = Asking(kind="agent", worker="gone", labels=(), wait_s=20, gone=gone)
-    async with asyncio.timeout(10):
+    asking = Asking(kind="agent", worker="gone", labels=(), wait_s=30, gone=gone)
+    async with asyncio.timeout(20):  # and not the 30 that it asked for
         assert await client.app[KEY].claim(asking, SERVICE) is None
     await goes_to_the_next(client, session)
 
 
 async def goes_to_the_next(client, session):
     """It was given back, and that was no attempt."""
-    there = await claim(client, worker="there", wait_s=20)
+    there = await claim(client, worker="there", wait_s=30)
     assert (there["session_id"], there["generation"], there["attempt"]) == (session["id"], 2, 1)
 
 
@@ -210,11 +212,13 @@ async def test_a_late_poll_hears_that_it_is_fenced_while_it_waits(client):
     await create(client, "agent")
     claimed = await claim(client)
     claimed["after"] = (await poll(client, claimed))["after"]
-    body = {"generation": 1, "after": claimed["after"], "wait_s": 6}
+    body = {"generation": 1, "after": claimed["after"], "wait_s": 30}
     waiting = asyncio.create_task(
         refused(client, "POST", at(claimed, "poll"), 409, "fenced", json=body)
     )
-    await asyncio.sleep(0.05)
-    client.app[KEY].leases.clock = lambda: time.monotonic() + 21
-    async with asyncio.timeout(5):
+    # A poll that came when its lease was over already would have renewed it.
+    listening = client.app[KEY]._hearing._listening
+    await eventually(lambda: bool(listening), 60, "the poll")
+    client.app[KEY].leases.clock = lambda: time.monotonic() + LEASE_S + 1
+    async with asyncio.timeout(20):  # and not the 30 that it asked for
         await waiting

@@ -54,6 +54,7 @@ async def connected(session: Any):
     async with async_playwright() as playwright, asyncio.timeout(WAIT_S):
         browser = await playwright.chromium.connect_over_cdp(session["cdp_url"])
         assert len(browser.contexts) == 1
+        browser.contexts[0].set_default_timeout(WAIT_S * 1000)
         yield browser.contexts[0]
         await browser.close()
 
@@ -85,11 +86,19 @@ async def test_playwright_works_in_the_session_and_the_session_sees_it(client, s
     cookies = await ask(client, "GET", f"{path}/cookies")
     assert [(each["name"], each["value"]) for each in cookies["cookies"]] == [("a", "b")]
     assert (await ask(client, "GET", path))["status"] == "active"
-    history = await ask(client, "GET", f"{SESSIONS}/{session['session_id']}/events?limit=200")
-    facts = [event for item in history["items"] for event in item["events"]]
-    left = next(event["data"] for event in facts if event["type"] == "browser.detached")
-    assert "browser.attached" in [event["type"] for event in facts]
-    assert left["calls"] > 10
+    # That it has left is told once the service has noticed.
+    async with asyncio.timeout(WAIT_S):
+        while "browser.detached" not in (told := await facts_of(client, session)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert "browser.attached" in told
+    assert told["browser.detached"]["calls"] > 10
+
+
+async def facts_of(client, session: Any) -> dict[str, Any]:
+    """The last fact of each name in the session's history."""
+    path = f"{SESSIONS}/{session['session_id']}/events?limit=200"
+    history = await ask(client, "GET", path)
+    return {event["type"]: event["data"] for item in history["items"] for event in item["events"]}
 
 
 async def test_the_client_stays_in_its_session(client, sites):
@@ -188,6 +197,7 @@ async def test_the_viewer_shows_what_the_browser_shows(client, sites):
             executable_path=found.program, chromium_sandbox=found.sandbox
         )
         page = await watching.new_page()
+        page.set_default_timeout(WAIT_S * 1000)
         complaints: list[str] = []
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))

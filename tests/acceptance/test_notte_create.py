@@ -107,7 +107,7 @@ async def test_2_2_the_answer_is_a_full_session_response(client: Client) -> None
 
 async def test_the_session_is_native_and_its_browser_opens_by_itself(client: Client) -> None:
     made = await started(client, EARLY_BODY)
-    path = f"{SESSIONS}/{made['session_id']}?wait=status:running&timeout=10"
+    path = f"{SESSIONS}/{made['session_id']}?wait=status:running&timeout=60"
     state = await ask(client, "GET", path)
     assert (state["kind"], state["status"]) == ("browser", "running")
     assert state["idle_timeout_s"] == 300
@@ -237,7 +237,7 @@ async def test_read_back_is_under_the_prefix_only(client: Client) -> None:
 
 async def test_3_8_a_read_is_no_use_of_the_session(client: Client) -> None:
     made = await started(client)
-    path = f"{SESSIONS}/{made['session_id']}?wait=status:running&timeout=10"
+    path = f"{SESSIONS}/{made['session_id']}?wait=status:running&timeout=60"
     await ask(client, "GET", path)
     before = await native(client, made["session_id"])
     path = f"/notte/sessions/{made['session_id']}"
@@ -299,9 +299,9 @@ async def test_it_ends_after_its_idle_time(aiohttp_client: Any, tmp_path: Path) 
     now = 1_800_000_000_000_000
     client = await start(aiohttp_client, tmp_path, clock_us=lambda: now)
     session_id = (await started(client, {"session_timeout_minutes": 1}))["session_id"]
-    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:running&timeout=10")
+    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:running&timeout=60")
     now += MINUTE_US + 1
-    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:ended&timeout=10")
+    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:ended&timeout=60")
     read = await ask(client, "GET", f"/notte/sessions/{session_id}")
     assert (read["status"], read["close_reason"]) == ("timed_out", "idle_timeout")
     assert read["duration"].startswith("PT6")

@@ -13,7 +13,7 @@ from sessions.app import wall_clock_us
 from sessions.dialects.notte.looks import LOOKS_MAX
 from tests.support.service import ask, bearer, new_key, sharing, start
 
-WAIT_S = 10
+WAIT_S = 60
 
 
 @pytest.fixture(scope="module")

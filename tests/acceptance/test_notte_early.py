@@ -247,7 +247,7 @@ async def test_a_browser_that_dies_meanwhile_is_a_clear_error(
     assert error["status"] == 502
     session_id = await started(client)
     await env(client, "observe", 502, session_id=session_id, url=SITE)
-    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:ended&timeout=10")
+    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:ended&timeout=60")
     assert await shown(client, session_id) == ("error", "error")
     closed = await ask(client, "POST", "/session/close", json={"session_id": session_id})
     assert closed["status"] == "error"

@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(browsers: ScriptedBrowsers, folder: Path) -> Iterator[Shared]:
-    with sharing(folder, browsers=browsers) as shared:
+    with sharing(folder, browsers=browsers, browsers_max=200) as shared:
         yield shared
 
 
@@ -287,9 +287,9 @@ async def test_3_8_a_replay_says_why_it_is_not_there_until_it_is(
     assert (await visit(client, session_id, "replay/mouse"))["mouse_chunk_urls"] == []
     await visit(client, session_id, "replay/mouse?offset=-1", 422)
     await visit(client, session_id, "replay/video.mp4", 404)
-    await eventually(lambda: any(folder.rglob(f"{session_id}/*.jpg")), 10, "a first picture")
+    await eventually(lambda: any(folder.rglob(f"{session_id}/*.jpg")), 60, "a first picture")
     await ask(client, "DELETE", f"{P}/sessions/{session_id}/stop")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while "mp4_url" not in (replay := await replay_of(client, session_id)):
             assert "still active" not in replay["message"], "the client would stop asking"
             await asyncio.sleep(0.02)
@@ -345,7 +345,7 @@ async def test_3_7_a_browser_that_dies_ends_the_session_and_is_not_asked_again(
         error = await answer.json()
         # A client sends 503 again, and what was asked for may have been done.
         assert answer.status == 502, error
-    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:ended&timeout=10")
+    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:ended&timeout=60")
     error = await page(client, session_id, "observe", 409)
     assert "already closed" in error["message"]
     read = await ask(client, "GET", f"{P}/sessions/{session_id}")

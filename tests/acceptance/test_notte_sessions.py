@@ -177,7 +177,7 @@ async def test_3_8_both_clocks_end_it_and_a_stop_after_says_already_closed(
     now += 30_000_000
     await goto(client, session_id, "http://site.test/")
     now += minutes * MINUTE_US - (0 if reason == "idle_timeout" else 30_000_000) + 1
-    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:ended&timeout=10")
+    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:ended&timeout=60")
     read = await status(client, session_id)
     assert (read["status"], read["close_reason"]) == ("timed_out", reason)
     error = await stop(client, session_id, 409)

@@ -23,6 +23,7 @@ from tests.support.service import SESSIONS, ask, bearer, create, move, new_key, 
 CLIENTS = 24
 WRITERS = 4
 CHANGES = 60
+PATIENCE_S = 120
 LABELS = ["red", "green", "blue"]
 TENANTS = ["one", "two"]
 
@@ -48,7 +49,7 @@ class Client:
         while not done.is_set():
             await self.sit(self.chance.randrange(30), self.chance.random() * 0.1, 0)
             await asyncio.sleep(self.chance.random() * 0.02)
-        await self.sit(1 << 40, 10, self.service.server.app[LOG].head().size)
+        await self.sit(1 << 40, PATIENCE_S, self.service.server.app[LOG].head().size)
 
     async def sit(self, frames: int, seconds: float, until: int) -> None:
         """Read so many frames, or so long, on any of the transports; or up to a position."""

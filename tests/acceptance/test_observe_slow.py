@@ -1,7 +1,6 @@
 """Whoever reads too slowly is cut off with the place to resume from, and disturbs nobody."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -12,6 +11,13 @@ from tests.support.service import SESSIONS, ask, create, start
 LARGE = "x" * 200_000
 # More than the buffers of the kernel, of the service and of the client hold together.
 MESSAGES = 60
+SOON_S = 0.1
+
+
+@pytest.fixture(autouse=True)
+def _read_at_leisure(monkeypatch):
+    """Whoever was cut off reads on here when all the others have been looked at."""
+    monkeypatch.setattr("sessions.observe.client.LINGER_S", 120.0)
 
 
 async def say(client, session, content):
@@ -33,13 +39,10 @@ async def test_a_slow_client_is_cut_off_and_can_resume_while_others_lose_nothing
     stuck = await Stuck.connect(client, "after=0")
     quick = await observe(client, {"after": 0})
     await quick.until("caught_up")
-    slowest = 0.0
+    # The other one reads nothing all this time: whoever had to wait for it would wait in vain.
     for _ in range(MESSAGES):
         said = await say(client, session, LARGE)
-        began = time.monotonic()
         assert await quick.events(1) == [said["position"]]
-        slowest = max(slowest, time.monotonic() - began)
-    assert slowest < 1.0
     metrics = await (await client.get("/metrics")).text()
     assert "sessiond_observers_slow_total 1.0" in metrics
 
@@ -77,14 +80,19 @@ async def test_what_waits_for_a_client_that_catches_up_is_bounded(aiohttp_client
     for _ in range(MESSAGES):
         await say(client, session, LARGE)
     stuck = await Stuck.connect(client, "after=0")
-    await asyncio.sleep(0.3)
-    (protocol,) = (p for p in client.server.runner.server.connections if _waiting(p))
-    assert _waiting(protocol) < (64 << 10) + 2 * len(LARGE)
+    async with asyncio.timeout(60):
+        while not _waiting(client):  # noqa: ASYNC110 - a buffer has no event
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(SOON_S)  # what is not bounded would go on growing
+    (waiting,) = _waiting(client)
+    assert waiting < (64 << 10) + 2 * len(LARGE)
     stuck.close()
 
 
-def _waiting(protocol):
-    return protocol.transport.get_write_buffer_size()
+def _waiting(client):
+    """How many bytes wait, for each client that has not taken all of them."""
+    transports = [each.transport for each in client.server.runner.server.connections]
+    return [size for each in transports if each and (size := each.get_write_buffer_size())]
 
 
 @pytest.mark.parametrize("after", ["", "after=0"])
@@ -98,15 +106,14 @@ async def test_at_shutdown_every_client_is_told_where_to_resume(aiohttp_client, 
     live = await observe(client)
     await live.until("caught_up")
     stuck = await Stuck.connect(client, after)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(SOON_S)
     events = await client.get(FEED, headers=SSE)
     while (await read_sse(events.content)).event != "caught_up":
         pass
 
-    began = time.monotonic()
     closing = asyncio.create_task(client.server.close())
     assert await live.until("end") == [{"type": "end", "position": head, "reason": "shutdown"}]
-    assert (await live.socket.receive(timeout=5)).data == 1012
+    assert (await live.socket.receive(timeout=60)).data == 1012
     end = await read_sse(events.content)
     assert (end.event, end.id, end.data["reason"]) == ("end", head, "shutdown")
     assert await events.content.read() == b""
@@ -115,5 +122,5 @@ async def test_at_shutdown_every_client_is_told_where_to_resume(aiohttp_client, 
     assert (frames[-1]["type"], frames[-1]["reason"]) == ("end", "shutdown")
     told = [frame["position"] for frame in frames if frame["type"] == "event"]
     assert told == [p for p in wanted if after and p <= frames[-1]["position"]]
-    await closing
-    assert time.monotonic() - began < 3
+    async with asyncio.timeout(30):  # nothing is left to wait for
+        await closing

@@ -227,6 +227,7 @@ async def test_a_removal_is_no_status(client, admin):
     assert await polled(client, token, -1) == [event("status", "running", 0)]
     assert not poll.done()
     poll.cancel()
+    await waits(client, for_count=0)  # as the next test expects
 
 
 async def test_numbers_go_on_after_a_restart(aiohttp_client, tmp_path):
@@ -283,6 +284,7 @@ async def test_polls_are_for_those_who_may_read(client, admin):
     assert await polled(client, token, -1) == [event("secret", None, 0)]
     assert not poll.done()
     poll.cancel()
+    await waits(client, for_count=0)  # as the next test expects
     wrong = await client.get(f"/api/sessions/{token}/events", headers={"X-API-Key": "wrong"})
     assert wrong.status == 401
 

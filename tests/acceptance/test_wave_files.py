@@ -1,6 +1,7 @@
 """The folder of tests at the document root, what WAVE tells of it, and TLS for part of it."""
 
 import asyncio
+import json
 import os
 import ssl
 
@@ -11,7 +12,6 @@ from sessions.serve import tls_of
 from sessions.settings import Settings
 from tests.support.certificates import certificate
 from tests.support.process import refused, serving
-from tests.support.reader import free_port
 from tests.support.service import PROBLEM, ask, start
 from tests.support.wave import has_cors
 from tests.support.wave_tests import ALL, MANUAL, SILENT, page, put, write_tests
@@ -313,21 +313,27 @@ async def test_a_service_refuses_to_start_without_its_tests(tmp_path):
     assert not (tmp_path / "data" / "log.db").exists()
 
 
+def https_port(service):
+    """The port that the system chose, as the log of the service tells it."""
+    (line,) = [line for line in service.stderr.splitlines() if '"service.https"' in line]
+    return json.loads(line)["port"]
+
+
 async def test_both_ports_are_one_service(tmp_path, folder):
     """Section 1.1: what is made over http is there over https, and the other way round."""
     cert, key = certificate(tmp_path)
-    port = free_port()
-    tls = ["--https-port", str(port), "--tls-cert", str(cert), "--tls-key", str(key)]
+    tls = ["--https-port", "0", "--tls-cert", str(cert), "--tls-key", str(key)]
     context = ssl.create_default_context(cafile=cert)
     async with (
         serving(tmp_path / "data", "--wave-tests", str(folder), *tls) as service,
         aiohttp.ClientSession(service.url) as plain,
         aiohttp.ClientSession(
-            f"https://127.0.0.1:{port}", connector=aiohttp.TCPConnector(ssl=context)
+            f"https://127.0.0.1:{https_port(service)}",
+            connector=aiohttp.TCPConnector(ssl=context),
         ) as secure,
     ):
         assert service.url.startswith("http://127.0.0.1:")
-        assert service.port != port
+        assert service.port != https_port(service)
         for one, other in ((plain, secure), (secure, plain)):
             token = (await ask(one, "POST", "/api/sessions", json={}))["token"]
             found = await ask(other, "GET", f"/_wave/api/sessions/{token}/status")

@@ -1,11 +1,11 @@
 """WAVE: reading a session back, and who may. Sections are those of the WAVE contract."""
 
-import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.support import service
+from tests.support.logs import Clock
 from tests.support.service import SESSIONS, ask, bearer, client_of, new_key, start
 from tests.support.wave import CHROME, KEYS, has_cors, make, read, status_of
 
@@ -63,12 +63,13 @@ async def test_a_session_that_expired_is_gone_at_once(client, past):
         assert (answer.status, await answer.read()) == (404, b"")
 
 
-async def test_a_session_goes_when_its_expiration_passes(client):
+async def test_a_session_goes_when_its_expiration_passes(aiohttp_client, tmp_path):
     """Section 2.4."""
-    at = datetime.now(UTC) + timedelta(milliseconds=300)
-    token = await make(client, {"expiration_date": at.isoformat()})
+    clock = Clock()
+    client = await start(aiohttp_client, tmp_path, clock_us=clock)
+    token = await make(client, {"expiration_date": clock.now_us // 1000 + 300})
     assert (await client.get(f"/api/sessions/{token}")).status == 200
-    await asyncio.sleep(0.4)
+    clock.now_us += 300_000
     assert (await client.get(f"/api/sessions/{token}/status")).status == 404
 
 

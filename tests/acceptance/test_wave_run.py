@@ -27,7 +27,7 @@ from tests.support.wave import (
 
 ADMIN = bearer(service.ADMIN)
 ONE_A, ONE_B, TWO_C = TESTS = ["/apiOne/a.html", "/apiOne/b.html", "/apiTwo/c.html"]
-POLLS_MAX = 1000
+POLLS_MAX = 12_000
 TIMED_OUT = {
     "test": ONE_A,
     "status": "TIMEOUT",

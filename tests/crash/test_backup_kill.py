@@ -13,13 +13,15 @@ from eventstore.sqlite.archive import Archive
 from tests.support.disk_faults import disk_faults
 from tests.support.dying import BACKING_UP, BACKUP, last_words
 from tests.support.load import Load, Promises
-from tests.support.process import ROOT, serving
+from tests.support.process import ROOT, eventually, serving
 from tests.support.trees import root_of_bodies
 
 IN_THE_COPY = "backup: some pages copied"
 RENAMED = "backup: renamed, folder not synced"
-LOAD_S = 0.5
-BACKUP_S_MAX = 60
+# So much that the copy of it is written in many pieces.
+ANSWERS = 200
+ANSWERS_S_MAX = 120.0
+BACKUP_S_MAX = 240
 
 pytestmark = pytest.mark.slow(reason="runs the backup script eight times")
 
@@ -68,7 +70,7 @@ async def test_a_backup_that_is_killed_leaves_the_whole_copy_or_none(tmp_path):
     load = Load(Promises(), random.Random(seed), "r")
     async with serving(folder) as service, service.client() as client:
         working = asyncio.create_task(load.run(client, 2))
-        await asyncio.sleep(LOAD_S)
+        await eventually(lambda: load.answers >= ANSWERS, ANSWERS_S_MAX, "a log to copy")
         for step in [step for step in BACKING_UP if step != RENAMED]:
             await die(folder, target, step)
             assert not target.exists()

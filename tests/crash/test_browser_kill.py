@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.support.browser_host import ENDED, cleared, hosting
+from tests.support.browser_host import ENDED, GONE_S, cleared, hosting
 from tests.support.browsers import needs_chromium
 from tests.support.process import eventually
 from tests.support.sites import sharing
@@ -51,7 +51,9 @@ async def test_a_killed_chromium_ends_its_sessions_and_nobody_waits_for_it(sites
         waiting = asyncio.create_task(
             user.act(sessions[0], "goto", url=f"{sites.url}/never?killed")
         )
-        await eventually(lambda: "GET /never?killed" in sites.seen, 20, "the page that never ends")
+        await eventually(
+            lambda: "GET /never?killed" in sites.seen, GONE_S, "the page that never ends"
+        )
         browsers = host.family.browsers()
         assert browsers
         for browser in browsers:
@@ -82,7 +84,7 @@ async def test_a_chromium_that_stands_still_is_found_and_ended(sites, data):
         for browser in stopped:
             browser.send(signal.SIGSTOP)
         await all_end(host.user, [session], "runtime_failed")
-        await eventually(lambda: not any(one.runs for one in stopped), 20, "its end")
+        await eventually(lambda: not any(one.runs for one in stopped), GONE_S, "its end")
         await host.works(f"{sites.url}/")
         await host.ends()
 
@@ -106,7 +108,7 @@ async def test_a_hung_tab_fails_its_action_and_leaves_the_others_alone(sites, da
         if (await user.status(hung))["status"] not in ENDED:
             await user.stop(hung)
         # It is busy for ever: only its end frees the processor.
-        await eventually(lambda: len(host.family.tabs()) <= before, 20, "the end of the tab")
+        await eventually(lambda: len(host.family.tabs()) <= before, GONE_S, "the end of the tab")
         await user.page(other, "observe")
         await user.stop(other)
         await host.works(f"{sites.url}/")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.support.browser_host import PATIENCE_S, hosting
+from tests.support.browser_host import GONE_S, PATIENCE_S, hosting
 from tests.support.browsers import needs_chromium
 from tests.support.process import eventually
 from tests.support.sites import sharing
@@ -68,7 +68,7 @@ async def test_of_thirty_at_once_ten_run_and_the_others_wait_in_order(sites, tmp
                     queued.remove(session)
                     served.add(session)
         assert len(served) == WANTED - 1
-        await eventually(lambda: host.files() == [], 20, "the end of every session's files")
+        await eventually(lambda: host.files() == [], GONE_S, "the end of every session's files")
         await host.ends()
 
 

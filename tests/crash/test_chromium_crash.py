@@ -19,7 +19,9 @@ from tests.support.sites import serving
 
 pytestmark = [pytest.mark.slow(reason="each starts a Chromium"), needs_chromium]
 
-SHORT = Patience(beat_s=0.1, silent_s=1.5, close_s=1.0)
+# A busy Chromium that is well answers sooner.
+SHORT = Patience(beat_s=0.1, silent_s=5.0, close_s=1.0)
+PATIENCE_S = 60.0
 ENDLESS = Action(type="evaluate_js", code="new Promise(() => {})", timeout_ms=60_000)
 
 
@@ -27,8 +29,8 @@ def profiles(folder):
     return list(run_folder(folder).glob("*/Default"))
 
 
-async def ended(browser, seconds=30.0):
-    async with asyncio.timeout(seconds):
+async def ended(browser):
+    async with asyncio.timeout(PATIENCE_S):
         return await browser.ended()
 
 
@@ -47,13 +49,13 @@ async def test_a_chromium_that_dies_ends_its_own_sessions_alone(tmp_path, number
             ending = await ended(browser)
             assert ending.reason == "runtime_failed"
             assert f"killed by {number.name}" in ending.detail
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(BrowserFailed, match=f"killed by {number.name}"):
                 await waiting
         with pytest.raises(BrowserFailed):
             await two.place()
         assert (await other.place()).url == "about:blank"
-        await eventually(lambda: len(profiles(tmp_path)) == 1, 10, "the end of a profile")
+        await eventually(lambda: len(profiles(tmp_path)) == 1, PATIENCE_S, "the end of a profile")
         again = await browsers.start(wanted(tmp_path, "again"))
         assert (await again.place()).url == "about:blank"
 
@@ -74,7 +76,7 @@ async def test_a_call_whose_browser_goes_says_why_also_where_that_is_known_late(
         await asyncio.sleep(0.2)
         for process in family.browsers():
             process.send(signal.SIGKILL)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(BrowserFailed, match="killed by SIGKILL"):
                 await waiting
 
@@ -93,13 +95,14 @@ async def test_a_chromium_that_stands_still_is_found_and_ended(tmp_path):
 
 async def test_a_chromium_that_only_pauses_goes_on(tmp_path):
     family = Family(os.getpid(), tmp_path)
-    patience = Patience(beat_s=0.1, silent_s=3.0)
+    # Longer than one silence, and shorter than the two after which it is ended.
+    patience, pause_s = Patience(beat_s=0.1, silent_s=6.0), 7.0
     async with browsing(tmp_path, patience=patience) as browsers:
         browser = await browsers.start(wanted(tmp_path))
         for number in (signal.SIGSTOP, signal.SIGCONT):
             for process in family.browsers():
                 process.send(number)
-            await asyncio.sleep(4)
+            await asyncio.sleep(pause_s)
         assert browser.ending is None
         assert (await browser.place()).url == "about:blank"
 
@@ -128,10 +131,10 @@ async def test_a_page_that_is_busy_for_ever_neither_holds_its_browser_nor_others
         await asyncio.sleep(0.3)
         assert (await other.place()).url == "about:blank"
         tabs = len(family.tabs())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await busy.close()
         # The tab that was busy is gone with it, and so there is room for another session here.
-        await eventually(lambda: len(family.tabs()) < tabs, 10, "the end of the busy tab")
+        await eventually(lambda: len(family.tabs()) < tabs, PATIENCE_S, "the end of the busy tab")
         assert (await other.place()).url == "about:blank"
         assert (await browsers.start(wanted(tmp_path, "again"))).debugger[0] == other.debugger[0]
 
@@ -167,7 +170,7 @@ async def killed_service(data, *stopped, how=()):
         stdout=asyncio.subprocess.PIPE,
     )
     assert service.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(2 * PATIENCE_S):
         assert await service.stdout.readline() == b"ready\n"
     family = Family(service.pid, data)
     family.note()
@@ -181,7 +184,7 @@ async def killed_service(data, *stopped, how=()):
 
 async def test_nothing_outlives_a_service_that_is_killed(tmp_path):
     family = await killed_service(tmp_path)
-    await eventually(lambda: not family.left(), 20, "the end of every process")
+    await eventually(lambda: not family.left(), PATIENCE_S, "the end of every process")
     assert left(tmp_path) != []
     browsers = chromium(tmp_path)
     await browsers.open()
@@ -193,7 +196,7 @@ async def test_the_sockets_of_a_data_folder_that_was_deleted_are_swept_by_any_se
     data, scratch = tmp_path / "data", scratch_folder(tmp_path / "data")
     assert not scratch.is_relative_to(data), "or they go with it"
     family = await killed_service(data)
-    await eventually(lambda: not family.left(), 20, "the end of every process")
+    await eventually(lambda: not family.left(), PATIENCE_S, "the end of every process")
     shutil.rmtree(data)
     assert scratch.exists()
     async with browsing(tmp_path / "other") as living:
@@ -210,13 +213,13 @@ async def test_what_stands_still_is_swept_by_the_next_service(tmp_path, how):
     family = await killed_service(tmp_path, "tabs", "drivers", how=how)
     try:
         # The end of a sandbox is the end of the pages in it; without one they go on standing.
-        await eventually(lambda: not family.browsers(), 20, "the end of Chromium itself")
+        await eventually(lambda: not family.browsers(), PATIENCE_S, "the end of Chromium itself")
         assert "node" in [one.program for one in family.left()]
         assert family.tabs() or os.geteuid() != 0 or not how
         browsers = chromium(tmp_path)
         await browsers.open()
         await nothing_left(tmp_path)
-        await eventually(lambda: not family.left(), 20, "the end of every process")
+        await eventually(lambda: not family.left(), PATIENCE_S, "the end of every process")
         assert left(tmp_path) == []
         await browsers.close()
     finally:

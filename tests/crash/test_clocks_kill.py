@@ -6,12 +6,16 @@ import random
 import msgspec
 import pytest
 
+from tests.support.late import LATE_S
 from tests.support.process import eventually, serving
 from tests.support.replays import Replay, bodies_in, tables_in
 
 SESSIONS = "/api/v1/sessions"
 SHORT_S = 1
-LATE_S_MAX = 5.0
+# Nothing fires while the sessions are made, however slowly.
+LONG_S = 600
+AHEAD = {LATE_S: str(LONG_S + 2)}
+FIRES_S_MAX = 120.0
 KILLS = 5
 
 
@@ -30,7 +34,7 @@ async def get(client, session_id):
 
 async def timed_out(client, ids):
     """The sessions, once each of them has ended."""
-    give_up = asyncio.get_running_loop().time() + LATE_S_MAX
+    give_up = asyncio.get_running_loop().time() + FIRES_S_MAX
     while True:
         states = [await get(client, session_id) for session_id in ids]
         if all(state["status"] == "timed_out" for state in states):
@@ -39,25 +43,26 @@ async def timed_out(client, ids):
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.slow(reason="waits for deadlines of the real clock")
+@pytest.mark.slow(reason="starts and kills the service")
 async def test_deadlines_that_pass_while_the_service_is_down_fire_after_it(tmp_path):
     async with serving(tmp_path) as service, service.client() as client:
-        idle = await create(client, idle_timeout_s=SHORT_S)
-        longest = await create(client, max_duration_s=SHORT_S)
-        both = await create(client, max_duration_s=SHORT_S + 1, idle_timeout_s=SHORT_S)
-        pending = await create(client, status="pending", max_duration_s=SHORT_S)
-        later = await create(client, idle_timeout_s=600)
+        idle = await create(client, idle_timeout_s=LONG_S)
+        longest = await create(client, max_duration_s=LONG_S)
+        both = await create(client, max_duration_s=LONG_S + 1, idle_timeout_s=LONG_S)
+        pending = await create(client, status="pending", max_duration_s=LONG_S)
+        later = await create(client, idle_timeout_s=10 * LONG_S)
         endless = await create(client)
-        paused = await create(client, idle_timeout_s=SHORT_S)
+        paused = await create(client, idle_timeout_s=LONG_S)
         async with client.post(f"{SESSIONS}/{paused}/transitions", json={"to": "paused"}) as moved:
             assert moved.status == 200
         service.kill()
     head = len(bodies_in(tmp_path))
-    await asyncio.sleep(SHORT_S + 1.1)
-    assert len(bodies_in(tmp_path)) == head
 
     ids = [idle, longest, both, pending]
-    async with serving(tmp_path) as service, service.client() as client:
+    async with (
+        serving(tmp_path, module="tests.support.late", environ=AHEAD) as service,
+        service.client() as client,
+    ):
         states = await timed_out(client, ids)
         reasons = [state["reason"] for state in states]
         assert reasons == ["idle_timeout", "max_duration", "idle_timeout", "max_duration"]
@@ -87,7 +92,7 @@ async def test_killed_while_clocks_fire_each_session_is_ended_once(tmp_path):
             await asyncio.sleep(SHORT_S + chance.random() * 0.8)
             service.kill()
     async with serving(tmp_path) as service, service.client() as client:
-        await eventually(lambda: ended(tmp_path) >= len(ids), 2 * LATE_S_MAX, "the clocks")
+        await eventually(lambda: ended(tmp_path) >= len(ids), FIRES_S_MAX, "the clocks")
         for state in await timed_out(client, chance.sample(ids, 20)):
             assert (state["reason"], state["actor"]) == ("idle_timeout", "service")
         await service.stop()

@@ -17,7 +17,7 @@ from tests.support.scripts import command, files_in, run_script
 from tests.support.small_disk import small_disk
 
 COMMITS = 40_000
-WAIT_S_MAX = 30.0
+WAIT_S_MAX = 120.0
 # What each script is told, where it writes, and the part that it writes first.
 EXPORT = ("export", ("--data", "{data}", "--to", "{to}"), "out", ".out.part")
 CSV = ("export", ("--data", "{data}", "--to", "{to}", "--format", "csv"), "out", ".out.part")
@@ -60,16 +60,25 @@ def arguments(case, made, folder):
 
 
 def started(case, made, folder):
-    """The script at work: its part is there and grows."""
-    process = subprocess.Popen(
-        command(case[0], *arguments(case, made, folder)), stderr=subprocess.PIPE, text=True
-    )
+    """The script at work: its part is there and grows; and the input that it waits for."""
+    given, pipe = arguments(case, made, folder), subprocess.PIPE
+    if case is IMPORT:
+        # It writes all at the end, and quickly. So it has read half of its input, and waits.
+        given[1] = "-"
+        process = subprocess.Popen(command(case[0], *given), stdin=pipe, stderr=pipe, text=True)
+        source = (made / "source.jsonl").read_text()
+        assert process.stdin is not None
+        process.stdin.write(source[: len(source) // 2])
+        process.stdin.flush()
+        assert (folder / case[3]).exists()
+        return process, source[len(source) // 2 :]
+    process = subprocess.Popen(command(case[0], *given), stderr=pipe, text=True)
     part, give_up = folder / case[3], time.monotonic() + WAIT_S_MAX
     while not (part.exists() and part.stat().st_size):
         assert process.poll() is None
         assert time.monotonic() < give_up
         time.sleep(0.001)
-    return process
+    return process, None
 
 
 def check_result(case, made, folder):
@@ -89,7 +98,7 @@ def check_result(case, made, folder):
 
 @pytest.mark.parametrize("case", ALL)
 def test_kill_9_leaves_nothing_under_the_name_and_the_next_run_works(case, made, tmp_path):
-    process = started(case, made, tmp_path)
+    process, _ = started(case, made, tmp_path)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -101,7 +110,7 @@ def test_kill_9_leaves_nothing_under_the_name_and_the_next_run_works(case, made,
 @pytest.mark.parametrize("case", ALL)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_it_leaves_nothing_at_all(case, number, made, tmp_path):
-    process = started(case, made, tmp_path)
+    process, _ = started(case, made, tmp_path)
     process.send_signal(number)
     _, err = process.communicate()
     assert (process.returncode, err) == (2, f"{case[0]}.py: stopped\n")
@@ -110,7 +119,7 @@ def test_stopped_it_leaves_nothing_at_all(case, number, made, tmp_path):
 
 @pytest.mark.parametrize("case", ALL)
 def test_a_second_one_to_the_same_place_is_refused(case, made, tmp_path):
-    process = started(case, made, tmp_path)
+    process, rest = started(case, made, tmp_path)
     try:
         process.send_signal(signal.SIGSTOP)
         done = run_script(case[0], *arguments(case, made, tmp_path))
@@ -119,7 +128,7 @@ def test_a_second_one_to_the_same_place_is_refused(case, made, tmp_path):
         assert "another process" in line.lower()
     finally:
         process.send_signal(signal.SIGCONT)
-        _, err = process.communicate()
+        _, err = process.communicate(rest)
     assert (process.returncode, err) == (0, "")
 
 

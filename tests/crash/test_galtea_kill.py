@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from tests.support.galtea import post, product
-from tests.support.process import serving
+from tests.support.process import ANSWER_S_MAX, eventually, serving
 from tests.support.service import ask
 
 KILLS = 3
@@ -74,6 +74,8 @@ async def test_turns_that_were_answered_outlive_kill_9(tmp_path: Any) -> None:
             await check(client, session, kept)
             names = [f"{life}/{writer}" for writer in range(WRITERS)]
             writing = [asyncio.create_task(writes(client, session, kept, n)) for n in names]
+            if not life:
+                await eventually(lambda: bool(kept.spans), ANSWER_S_MAX, "a span")
             await asyncio.sleep(chance.random() * LIFE_S_MAX)
             service.kill()
             await asyncio.gather(*writing)

@@ -28,7 +28,7 @@ from tests.support.process import READY, eventually, serving, start
 from tests.support.replays import Replay, bodies_in, rebuild_tables_in
 
 REBUILD = "/api/v1/views/rebuild"
-DEATH_S_MAX = 20.0
+DEATH_S_MAX = 120.0
 # Small, so that little load is enough to come to each step.
 CONSTANTS = {
     "eventstore.sqlite.writer:CHECKPOINT_BYTES": 500_000,

@@ -15,7 +15,7 @@ from tests.support.logs import check_log
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 30
 LIFE_S_MAX = 0.3
-START_S_MAX = 30.0
+START_S_MAX = 120.0
 
 
 def run_and_kill(folder, answers, round_number, chance):

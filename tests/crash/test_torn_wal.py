@@ -20,7 +20,7 @@ from eventstore.sqlite.log import FILE_NAME
 from tests.support.disk_faults import disk_faults
 from tests.support.load import Load, Promises
 from tests.support.logs import check_log
-from tests.support.process import refused, serving
+from tests.support.process import eventually, refused, serving
 from tests.support.replays import bodies_in, opened_log, read_only
 from tests.support.scripts import run_script
 
@@ -35,7 +35,7 @@ OPTIONS = ("--heads-every", "40", "--heads-interval-s", "0.05")
 CUTS = 40
 FLIPS = 40
 LOAD_S = 0.5
-DEATH_S_MAX = 60.0
+DEATH_S_MAX = 240.0
 FRAME_BYTES = 24 + 4096
 LAST_FRAMES = 12
 # Where the writer dies in a checkpoint: some pages of the file are newer than the rest of it.
@@ -70,12 +70,17 @@ def copy(crashed, folder):
     return folder
 
 
-async def work(service, chance):
-    """Load until the service is gone, or for a moment."""
+async def work(service, chance, folder):
+    """Load until the service is gone, or for a moment in which it signs a head."""
     load = Load(Promises(), chance, "r")
+    heads = HeadFolder(folder / "heads")
+    before = len(heads.files())
     async with service.client() as client:
         working = asyncio.create_task(load.run(client))
         await asyncio.wait({working}, timeout=LOAD_S)
+        await eventually(
+            lambda: working.done() or len(heads.files()) > before, DEATH_S_MAX, "a head"
+        )
         load.stop()
         await working
 
@@ -83,12 +88,12 @@ async def work(service, chance):
 async def crash(folder, chance, **how):
     """A log with a part in its file and a part in its WAL."""
     async with serving(folder, *OPTIONS) as service:
-        await work(service, chance)
+        await work(service, chance, folder)
         await service.stop()
     async with serving(folder, *OPTIONS, **how) as service:
         async with asyncio.timeout(DEATH_S_MAX):
             while service.exit_code is None:
-                await work(service, chance)
+                await work(service, chance, folder)
                 if not how:
                     service.kill()
         assert service.exit_code == -signal.SIGKILL

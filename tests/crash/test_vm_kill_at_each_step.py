@@ -17,6 +17,7 @@ from tests.support.vm_host import P, hosting
 
 pytestmark = pytest.mark.slow(reason="kills the service at 29 steps, each with a machine")
 
+DEATH_S_MAX = 180.0
 WORDS = "echo here >file; echo on; sleep 0.5; echo off"
 # How the newest machine of the session is after the restart; else it is lost by the restart.
 AFTER = {
@@ -104,7 +105,7 @@ async def die(folder, armed, life, step, check):
         await prepare(host, life, kind)
         armed.touch()
         with contextlib.suppress(aiohttp.ClientError, ConnectionError):
-            async with asyncio.timeout(EXIT_S_MAX):
+            async with asyncio.timeout(DEATH_S_MAX):
                 await ACTS[kind](host, life)
         assert await host.service.exited() == -signal.SIGKILL, host.service.stderr
         assert host.service.stderr.endswith(last_words(step)), host.service.stderr

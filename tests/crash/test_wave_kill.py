@@ -18,8 +18,9 @@ from tests.support.wave import make, order, pages_at, started
 TESTS = [f"/{api}/t{n:02}.html" for api in ("css", "dom", "url") for n in range(50)]
 DEVICES = 6
 KILLS = 4
-TIMEOUT_MS = 1_500
-LATE_S_MAX = 20.0
+# Long enough that whoever was handed a test has reported it before, however slowly.
+TIMEOUT_MS = 8_000
+LATE_S_MAX = 120.0
 
 
 class Device:

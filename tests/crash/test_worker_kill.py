@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 
 import aiohttp
 import pytest
 
 from tests.support.dying import WORK_DIES, WORKER_DIES, last_words
 from tests.support.process import eventually, serving, start
-from tests.support.reader import free_port
 from tests.support.relay import relaying
 from tests.support.worker_process import (
     PATIENCE_S,
@@ -26,7 +26,8 @@ from tests.support.worker_process import (
     working,
 )
 
-LEASE_S = 3
+# A worker ends what it has begun a tenth of this before: so much later it may be on a busy host.
+LEASE_S = 10
 OPTIONS = ("--vm", "off", "--browsers", "off", "--work-lease-s", str(LEASE_S))
 SAYS = "\n".join(f'echo "$SESSIOND_GENERATION {word}"; sleep 0.1' for word in ("one", "two"))
 LINGERS = '[ "$SESSIOND_GENERATION" -gt 1 ] || sleep 300'
@@ -203,10 +204,20 @@ async def test_a_worker_that_is_cut_off_ends_its_command_before_another_may_begi
         assert (await worker.says("done"))["outcome"] == "lapsed"
 
 
-async def test_a_service_that_is_killed_at_each_step_loses_and_doubles_no_word(tmp_path):
+@pytest.fixture
+def port():
+    """A port that nobody else is given while no service listens on it."""
+    with socket.socket() as kept:
+        # The service says the same of its own socket, and so both may have it.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
+
+
+async def test_a_service_that_is_killed_at_each_step_loses_and_doubles_no_word(tmp_path, port):
     """One worker stays all the time; nothing is lost but what it was never told of."""
     traces = Traces(tmp_path / "traces")
-    port, data = free_port(), tmp_path / "data"
+    data = tmp_path / "data"
     script = 'sleep 0.1; echo "$SESSIOND_GENERATION one"; echo "$SESSIOND_GENERATION two"'
     url = f"http://127.0.0.1:{port}"
     unanswered, *others = WORK_DIES

@@ -8,9 +8,11 @@ from tests.support.reader import ROOT, Reader, free_port
 
 KEY = "sdk_key_of_the_api_page_0123456789"
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
-# A feed has no end of its own.
+# A feed has no end of its own; whatever else is asked has one, and may take its time.
 CURL = """curl() {
-    command curl -sS --fail-with-body --max-time 1 "$@" || {
+    local seconds=60
+    [[ $* == *event-stream* ]] && seconds=5
+    command curl -sS --fail-with-body --max-time $seconds "$@" || {
         [[ $? == 28 && $* == *event-stream* ]]
     }
 }

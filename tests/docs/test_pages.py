@@ -22,7 +22,7 @@ VOLATILE = (
     (re.compile(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{64}\b"), "HEX"),
     (re.compile(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}"), "VKEY"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+]00:00)?"), "TIME"),
-    (re.compile(r"PT[\d.]+S|\+[\d.]+ (ms|s|us)\b"), "DURATION"),
+    (re.compile(r"PT[\d.]+S|\+[\d.]+ (ms|s|us|min( \d+ s)?)\b"), "DURATION"),
     (re.compile(r"expires=\d+&token=[\w-]+"), "TOKEN"),
     # How many facts a browser brings depends on how far it got.
     (re.compile(r"\b\d+ commits, root\b"), "COUNT commits, root"),

@@ -59,7 +59,7 @@ async def test_beside_a_service_under_load_and_restored(tmp_path):
     load = Load(Promises(), random.Random(seed), "r")
     async with serving(folder) as service, service.client() as client:
         working = asyncio.create_task(load.run(client, 4))
-        await asyncio.sleep(0.3)
+        await eventually(lambda: load.answers > 20, 60, "some answers")
         options = ("--data", folder, "--to", copy, "--vault", vault, "--json")
         done = await asyncio.to_thread(run_script, "backup", *options)
         assert (done.code, done.err) == (0, "")
@@ -99,7 +99,7 @@ async def test_it_ends_while_every_moment_is_written_in(tmp_path):
         writer = subprocess.Popen(command, cwd=ROOT, stdout=answers)
         try:
             full = tmp_path / "answers"
-            await eventually(lambda: full.stat().st_size > 20_000, 60, "a log of some size")
+            await eventually(lambda: full.stat().st_size > 20_000, 200, "a log of some size")
             options = ("--data", tmp_path / "data", "--to", tmp_path / "copy.db", "--json")
             done = await asyncio.to_thread(run_script, "backup", *options)
             assert writer.poll() is None

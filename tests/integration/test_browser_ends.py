@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from eventstore.memory import MemoryLog
 from sessions.domain.commands import ChangeStatus, CreateSession, Delete, FireClocks
@@ -14,7 +15,7 @@ from sessions.runtimes.browser.port import (
     RuntimeUnavailable,
     ScrapeWanted,
 )
-from tests.support.browser_service import USER, goto, opened
+from tests.support.browser_service import PATIENT, USER, goto, opened
 from tests.support.machine_service import until
 from tests.support.scripted_browsers import Script, ScriptedBrowsers
 
@@ -61,38 +62,41 @@ async def test_a_browser_that_crashes_while_nobody_looks_is_noticed(service, run
 
 
 @pytest.mark.parametrize("step", ["observe", "act", "scrape", "screenshot"])
-async def test_a_browser_that_hangs_is_ended_and_the_call_is_told(service, runtime, step):
-    session = await service.session()
-    await service.browsers.living(session, USER)
-    runtime.script.then(step, "hang")
-    calls = {
-        "observe": lambda: service.browsers.observe(session, USER),
-        "act": lambda: service.browsers.act(session, SOON, USER),
-        "scrape": lambda: service.browsers.scrape(session, ScrapeWanted(), USER),
-        "screenshot": lambda: service.browsers.screenshot(session, USER),
-    }
-    with pytest.raises(BrowserFailed, match="did not answer in time"):
-        await calls[step]()
-    await until(lambda: _ended(service, session))
-    assert await service.status(session) == ("failed", "runtime_failed")
-    assert not runtime.running
+async def test_a_browser_that_hangs_is_ended_and_the_call_is_told(tmp_path, runtime, step):
+    limits = replace(PATIENT, answer_s=0.3)
+    async with opened(tmp_path, MemoryLog(), runtime, limits=limits) as service:
+        session = await service.session()
+        await service.browsers.living(session, USER)
+        runtime.script.then(step, "hang")
+        calls = {
+            "observe": lambda: service.browsers.observe(session, USER),
+            "act": lambda: service.browsers.act(session, SOON, USER),
+            "scrape": lambda: service.browsers.scrape(session, ScrapeWanted(), USER),
+            "screenshot": lambda: service.browsers.screenshot(session, USER),
+        }
+        with pytest.raises(BrowserFailed, match="did not answer in time"):
+            await calls[step]()
+        await until(lambda: _ended(service, session))
+        assert await service.status(session) == ("failed", "runtime_failed")
+        assert not runtime.running
 
 
 @pytest.mark.parametrize("act", ["fail", "die", "hang", "unavailable"])
-async def test_a_browser_that_cannot_start_ends_its_session_in_words(service, runtime, act):
+async def test_a_browser_that_cannot_start_ends_its_session_in_words(tmp_path, runtime, act):
     runtime.script.then("start", act)
-    session = await service.session()
-    error = RuntimeUnavailable if act == "unavailable" else BrowserFailed
-    with pytest.raises(error):
-        # Longer than it takes to give up.
-        await asyncio.gather(service.browsers.living(session, USER), asyncio.sleep(0.6))
-    await until(lambda: _ended(service, session))
-    state = await service.state(session)
-    reason = "runtime_unavailable" if act == "unavailable" else "runtime_failed"
-    assert (state.status, state.reason) == ("failed", reason)
-    assert state.detail
-    assert not runtime.running
-    await service.session()  # its place is free again
+    limits = replace(PATIENT, start_s=0.5)
+    async with opened(tmp_path, MemoryLog(), runtime, limits=limits) as service:
+        session = await service.session()
+        error = RuntimeUnavailable if act == "unavailable" else BrowserFailed
+        with pytest.raises(error):
+            await service.browsers.living(session, USER)
+        await until(lambda: _ended(service, session))
+        state = await service.state(session)
+        reason = "runtime_unavailable" if act == "unavailable" else "runtime_failed"
+        assert (state.status, state.reason) == ("failed", reason)
+        assert state.detail
+        assert not runtime.running
+        await service.session()  # its place is free again
 
 
 async def test_where_there_is_no_browser_nothing_is_made(service, runtime):
@@ -187,9 +191,12 @@ async def test_work_in_flight_is_no_idleness(service, runtime, monkeypatch):
 
     monkeypatch.setattr(service.sessions, "touch", touching)
     runtime.script.then("act", "hang")
-    with pytest.raises(BrowserFailed):
-        await service.browsers.act(session, SOON, USER)
-    assert len(touched) > 3
+    call = asyncio.create_task(service.browsers.act(session, SOON, USER))
+    await until(lambda: len(touched) > 3)
+    assert not call.done()
+    await service.browsers.stop(session, USER)
+    with pytest.raises((AlreadyEnded, BrowserFailed)):
+        await call
 
 
 async def test_who_may_not_see_it_is_told_nothing(service):

@@ -9,10 +9,12 @@ from aiohttp import web
 
 from sessions.runtimes.browser.port import Action, ScrapeWanted, Selector
 from tests.support.browsers import browsing, needs_chromium, wanted
+from tests.support.process import eventually
 from tests.support.sites import serving
 
 pytestmark = [pytest.mark.slow, needs_chromium]  # each starts a Chromium
 SETTLE_S = 2.0
+PATIENCE_S = 60.0
 # Every way that a page has to make its browser ask somebody.
 TRIES = """
 (async () => {
@@ -98,11 +100,15 @@ async def test_no_way_of_a_page_leads_to_a_place_that_is_not_open(tmp_path, monk
         code = TRIES.replace("PORT", str(place.port))
         tried = await browser.act(Action(type="evaluate_js", code=code))
         assert tried.success, tried
+
+        def refused() -> bool:
+            told = [each for each in browser.exchanges() if "not open to browsers" in each.error]
+            return len({each.url for each in told}) >= 8
+
+        # They did try, and the guard has said no to them.
+        await eventually(refused, PATIENCE_S, "what the page tried")
         await asyncio.sleep(SETTLE_S)
         assert place.reached == []
-        # They did try, and the guard has said no to them.
-        refused = [each for each in browser.exchanges() if "not open to browsers" in each.error]
-        assert len({each.url for each in refused}) >= 8, browser.exchanges()
 
 
 async def test_an_action_that_leads_to_such_a_place_has_failed_and_says_why(tmp_path) -> None:
@@ -181,11 +187,10 @@ async def test_the_log_of_the_net_tells_what_was_asked_and_what_it_cost(tmp_path
         await browser.act(Action(type="goto", url=f"{sites.url}/file.bin"))
         await browser.act(Action(type="goto", url=f"{sites.url}/huge?mib=1"))
         await browser.scrape(ScrapeWanted())
-        async with asyncio.timeout(10):
-            while not any(  # noqa: ASYNC110
-                "huge" in each.url and each.response_bytes for each in browser.exchanges()
-            ):
-                await asyncio.sleep(0.05)
+        there = lambda: any(  # noqa: E731
+            "huge" in each.url and each.response_bytes for each in browser.exchanges()
+        )
+        await eventually(there, PATIENCE_S, "the end of the page")
         log = {each.url.removeprefix(sites.url): each for each in browser.exchanges()}
         assert log["/status?code=404"].status == 404
         huge = log["/huge?mib=1"]

@@ -21,7 +21,7 @@ from tests.support.sites import serving
 
 Client = Any
 P = "/notte"
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 async def visited(client: Client, **action: Any) -> str:

@@ -4,10 +4,10 @@ import asyncio
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from eventstore.memory import MemoryLog
 from sessions.browser_answers import Opening
-from sessions.browser_life import Limits
 from sessions.domain.rejections import LimitReached
 from sessions.runtimes.browser.port import (
     Action,
@@ -15,11 +15,9 @@ from sessions.runtimes.browser.port import (
     ScrapeWanted,
     UpstreamProxy,
 )
-from tests.support.browser_service import QUICK, USER, goto, opened, room_for
+from tests.support.browser_service import PATIENT, USER, goto, opened, room_for
 from tests.support.machine_service import until
 from tests.support.scripted_browsers import Script, ScriptedBrowsers
-
-SOON = Action(type="reload", timeout_ms=10)
 
 
 @pytest.fixture
@@ -117,10 +115,13 @@ async def test_no_more_calls_wait_for_one_browser_than_may(service, runtime):
     session = await service.session()
     await service.browsers.living(session, USER)
     runtime.script.then("act", "hang")
+    reload = Action(type="reload")
     calls = [
-        asyncio.create_task(service.browsers.act(session, SOON, USER))
-        for _ in range(QUICK.calls + 3)
+        asyncio.create_task(service.browsers.act(session, reload, USER))
+        for _ in range(PATIENT.calls + 3)
     ]
+    await until(lambda: sum(call.done() for call in calls) == 2)
+    await service.browsers.stop(session, USER)
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(one, LimitReached) for one in outcomes) == 2
 
@@ -227,20 +228,26 @@ async def test_pictures_leave_room_for_files(service, runtime, monkeypatch):
 
 
 async def test_who_finds_no_room_waits_in_sight_and_has_its_turn(tmp_path, runtime):
-    async with opened(tmp_path, MemoryLog(), runtime, budget=room_for(1)) as service:
+    limits = replace(PATIENT, wait_s=0.8)
+    async with opened(tmp_path, MemoryLog(), runtime, limits=limits, budget=room_for(1)) as service:
         first, second, third = [await service.session() for _ in range(3)]
-        await service.browsers.living(first, USER)
+        await until(lambda: _runs(service, first))
         assert await service.status(second) == ("queued", "capacity")
         assert [service.browsers.now(one).queued for one in (first, second, third)] == [None, 1, 2]
         with pytest.raises(LimitReached, match="number 2 in the queue"):
             await service.browsers.observe(third, USER)
         await service.browsers.stop(first, USER)
+        await until(lambda: _runs(service, second))
         await service.browsers.observe(second, USER)
         assert service.browsers.now(third).queued == 1
         await service.browsers.stop(third, USER)  # also one that waits can be stopped
         assert await service.status(third) == ("stopped", "requested")
         assert service.browsers.now(third).queued is None
         assert (await service.visit(third)).reason == "requested"
+
+
+async def _runs(service, session):
+    return (await service.state(session)).status == "running"
 
 
 async def test_when_the_queue_is_full_nothing_is_made(tmp_path, runtime):
@@ -256,8 +263,7 @@ async def test_when_the_queue_is_full_nothing_is_made(tmp_path, runtime):
 
 async def test_thirty_at_once_with_room_for_ten(tmp_path, runtime):
     budget = room_for(10, queue=20)
-    limits = Limits(wait_s=10)
-    async with opened(tmp_path, MemoryLog(), runtime, budget=budget, limits=limits) as service:
+    async with opened(tmp_path, MemoryLog(), runtime, budget=budget) as service:
         sessions = await asyncio.gather(*(service.session() for _ in range(30)))
         await until(lambda: len(runtime.running) == 10)
 

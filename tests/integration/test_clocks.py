@@ -39,7 +39,7 @@ async def read(client, session):
 
 async def ended(client, session):
     """The session when it has ended."""
-    path = f"{SESSIONS}/{session['id']}?wait=status:ended&timeout=5"
+    path = f"{SESSIONS}/{session['id']}?wait=status:ended&timeout=60"
     session = await ask(client, "GET", path)
     assert session["ended_at"], session
     return session
@@ -141,7 +141,7 @@ async def test_a_session_that_was_never_started_is_removed_when_it_expires(clien
     await still(client, left, clock, 29, "pending")
     clock.now_us += SECOND_US
     path = f"{SESSIONS}/{left['id']}"
-    await refused(client, "GET", f"{path}?wait=status:ended&timeout=5", 410, "session_deleted")
+    await refused(client, "GET", f"{path}?wait=status:ended&timeout=60", 410, "session_deleted")
     assert await ids_of_list(client) == [begun["id"]]
     last = (await ask(client, "GET", f"{path}/events"))["items"][-1]
     facts = [(event["type"], event["data"]["reason"]) for event in last["events"]]

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from eventstore.commit import START
 from eventstore.memory import MemoryLog
@@ -12,7 +13,7 @@ from sessions.domain.rejections import AlreadyEnded, LimitReached, NotFound
 from sessions.execution_history import started_in
 from sessions.execution_results import Execution, Results
 from sessions.runtimes.vm.port import Program
-from tests.support.machine_service import USER, opened, until
+from tests.support.machine_service import PATIENT, USER, opened, until
 from tests.support.scripted_machines import Script, ScriptedMachines
 
 
@@ -132,13 +133,14 @@ async def test_who_leaves_does_not_take_the_program_along(service, runtime):
     assert (await service.facts(f"vm/{vm.id}"))[-1] == "execution.finished"
 
 
-async def test_a_machine_that_does_not_say_how_it_ended_is_given_up(service, runtime):
-    session = await service.session()
-    runtime.script.then("execute", "hang")
-    cut = await service.machines.execute(session, program("echo", timeout_s=0.05), USER)
-    assert (cut.status, cut.reason) == ("cut_off", "runtime_failed")
-    await until(lambda: not service.machines.lives)
-    assert await service.status(session) == ("paused", "runtime_failed")
+async def test_a_machine_that_does_not_say_how_it_ended_is_given_up(tmp_path, log, runtime):
+    async with opened(tmp_path, log, runtime, limits=replace(PATIENT, answer_s=0.3)) as service:
+        session = await service.session()
+        runtime.script.then("execute", "hang")
+        cut = await service.machines.execute(session, program("echo", timeout_s=0.05), USER)
+        assert (cut.status, cut.reason) == ("cut_off", "runtime_failed")
+        await until(lambda: not service.machines.lives)
+        assert await service.status(session) == ("paused", "runtime_failed")
 
 
 async def test_the_end_of_the_session_cuts_off_what_runs(service, runtime):
@@ -152,12 +154,14 @@ async def test_the_end_of_the_session_cuts_off_what_runs(service, runtime):
     assert (cut.status, cut.reason) == ("cut_off", "deleted")
 
 
-async def test_a_session_has_so_many_programs_at_a_time(service, monkeypatch):
+async def test_a_session_has_so_many_programs_at_a_time(service, runtime, monkeypatch):
     monkeypatch.setattr("sessions.executions.UNFINISHED_OF_SESSION_MAX", 1)
     session = await service.session()
-    await service.machines.execute_soon(session, program("sleep"), USER)
+    await service.machines.execute_soon(session, program("sleep", timeout_s=600), USER)
     with pytest.raises(LimitReached):
         await service.machines.execute(session, program("echo"), USER)
+    await until(lambda: runtime.made and runtime.made[0].programs)
+    await service.machines.kill(session, USER)
     await until(lambda: not service.machines.executions.tasks)
     await service.machines.execute(session, program("echo"), USER)
 

@@ -16,6 +16,7 @@ from tests.support.process import eventually
 
 SESSIONS = 2 * ROWS_AT_LEISURE + 10
 LONG_S = 1000.0
+PATIENCE_S = 60.0
 
 
 class Watched(Follower):
@@ -66,7 +67,7 @@ async def create(log, count):
 async def test_where_nobody_waits_rows_go_a_few_at_a_time_with_rests(tmp_path):
     async with following(tmp_path) as (log, follower):
         await create(log, SESSIONS)
-        await eventually(lambda: follower.lag == 0, 10, "the views at the end of the log")
+        await eventually(lambda: follower.lag == 0, PATIENCE_S, "the views at the end of the log")
         assert follower.writes == [ROWS_AT_LEISURE, ROWS_AT_LEISURE, 10]
         assert follower.rests == 2
 
@@ -75,7 +76,7 @@ async def test_a_reader_who_waits_gets_all_rows_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "GATHER_S", LONG_S)
     async with following(tmp_path) as (log, follower):
         await create(log, SESSIONS)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert await follower.reached(log.size) == SESSIONS
         assert (follower.writes, follower.rests) == ([SESSIONS], 0)
 
@@ -85,8 +86,8 @@ async def test_a_reader_who_comes_during_a_rest_ends_it(tmp_path, monkeypatch):
     async with following(tmp_path) as (log, follower):
         follower.rest_s = LONG_S
         await create(log, SESSIONS)
-        await eventually(lambda: follower.rests == 1, 10, "a rest")
-        async with asyncio.timeout(10):
+        await eventually(lambda: follower.rests == 1, PATIENCE_S, "a rest")
+        async with asyncio.timeout(PATIENCE_S):
             await follower.reached(log.size)
         assert follower.writes == [ROWS_AT_LEISURE, SESSIONS - ROWS_AT_LEISURE]
 
@@ -96,6 +97,6 @@ async def test_far_behind_there_is_no_rest_until_most_is_written(tmp_path, monke
     monkeypatch.setattr(module, "ROWS_PER_WRITE", 50)
     async with following(tmp_path) as (log, follower):
         await create(log, 130)
-        await eventually(lambda: follower.lag == 0, 10, "the views at the end of the log")
+        await eventually(lambda: follower.lag == 0, PATIENCE_S, "the views at the end of the log")
         assert follower.writes == [50, 50, 30]
         assert follower.rests == 0

@@ -22,7 +22,7 @@ from tests.support.exports import exported, write_log
 from tests.support.facts import structs_of
 from tests.support.load import Load, Promises
 from tests.support.logs import wish
-from tests.support.process import serving
+from tests.support.process import eventually, serving
 from tests.support.replays import bodies_in, tables_in
 from tests.support.scripts import command, files_in, run_script
 
@@ -88,7 +88,7 @@ def test_an_export_is_piped_into_an_import(folder):
     new = folder.parent / "new"
     told = command("import_", "--from", "-", "--to", new)
     with exported(folder).open("rb") as source:
-        done = subprocess.run(told, stdin=source, capture_output=True, timeout=60)
+        done = subprocess.run(told, stdin=source, capture_output=True, timeout=200)
     assert (done.returncode, done.stderr) == (0, b"")
     assert log_of(new) == log_of(folder)
 
@@ -224,7 +224,7 @@ async def test_beside_a_service_under_load_and_started_again_from_the_export(tmp
     load = Load(Promises(), random.Random(seed), "r")
     async with serving(folder) as service, service.client() as client:
         working = asyncio.create_task(load.run(client, 4))
-        await asyncio.sleep(0.3)
+        await eventually(lambda: load.answers > 20, 60, "some answers")
         beside = tmp_path / "beside.jsonl"
         done = await asyncio.to_thread(
             run_script, "export", "--data", folder, "--to", beside, "--json"

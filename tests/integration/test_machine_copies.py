@@ -1,12 +1,13 @@
 """Copies of machines and terminals in them: what a user keeps, and what goes with the machine."""
 
 import pytest
+from msgspec.structs import replace
 
 from eventstore.memory import MemoryLog
 from sessions.domain.commands import Delete, Erase
 from sessions.domain.rejections import LimitReached, NoMachine, NotFound
 from sessions.runtimes.vm.port import MachineFailed, Program
-from tests.support.machine_service import USER, opened, until
+from tests.support.machine_service import PATIENT, USER, opened, until
 from tests.support.scripted_machines import Script, ScriptedMachines
 
 
@@ -59,14 +60,17 @@ async def test_snapshots_are_listed_newest_first_until_they_are_deleted(service,
 
 
 @pytest.mark.parametrize("act", ["fail", "hang", "die"])
-async def test_a_snapshot_that_fails_says_why_and_leaves_nothing(service, runtime, vm, act):
-    runtime.script.then("keep", act)
-    with pytest.raises(MachineFailed, match="could not be copied"):
-        await service.machines.copies.snapshot(vm.id, "", USER)
-    (snapshot,) = await service.machines.copies.list(USER)
-    assert snapshot.status == "failed"
-    assert snapshot.detail
-    assert runtime.disk == {}
+async def test_a_snapshot_that_fails_says_why_and_leaves_nothing(tmp_path, runtime, act):
+    limits = replace(PATIENT, keep_s=0.5)
+    async with opened(tmp_path, MemoryLog(), runtime, limits=limits) as service:
+        vm = await service.machines.ensure(await service.session(), USER)
+        runtime.script.then("keep", act)
+        with pytest.raises(MachineFailed, match="could not be copied"):
+            await service.machines.copies.snapshot(vm.id, "", USER)
+        (snapshot,) = await service.machines.copies.list(USER)
+        assert snapshot.status == "failed"
+        assert snapshot.detail
+        assert runtime.disk == {}
 
 
 async def test_there_are_so_many_snapshots(service, vm, monkeypatch):

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from eventstore.memory import MemoryLog
 from projections.folds.vm import expiry
@@ -10,7 +11,7 @@ from sessions.domain.admission import Budget
 from sessions.domain.commands import ChangeStatus, Delete
 from sessions.domain.rejections import AlreadyEnded, InvalidValue, LimitReached, NoMachine, NotFound
 from sessions.runtimes.vm.port import MachineFailed, Program, RuntimeUnavailable
-from tests.support.machine_service import USER, opened, until
+from tests.support.machine_service import PATIENT, USER, opened, until
 from tests.support.scripted_machines import Script, ScriptedMachines
 
 
@@ -105,17 +106,19 @@ async def test_a_machine_that_dies_leaves_a_session_that_goes_on(service, runtim
 
 @pytest.mark.parametrize("step", ["spawn", "boot"])
 @pytest.mark.parametrize("act", ["fail", "die", "hang"])
-async def test_a_machine_that_cannot_start_ends_its_session_in_words(service, runtime, step, act):
+async def test_a_machine_that_cannot_start_ends_its_session_in_words(tmp_path, runtime, step, act):
     runtime.script.then(step, act)
-    session = await service.session()
-    with pytest.raises(MachineFailed):
-        await service.machines.ensure(session, USER)
-    await until(lambda: not service.machines.lives)
-    (vm,) = await service.vms(session)
-    assert (vm.status, vm.reason) == ("lost", "runtime_failed")
-    assert vm.detail
-    assert await service.status(session) == ("failed", "runtime_failed")
-    assert not runtime.running
+    limits = replace(PATIENT, start_s=0.5)
+    async with opened(tmp_path, MemoryLog(), runtime, limits=limits) as service:
+        session = await service.session()
+        with pytest.raises(MachineFailed):
+            await service.machines.ensure(session, USER)
+        await until(lambda: not service.machines.lives)
+        (vm,) = await service.vms(session)
+        assert (vm.status, vm.reason) == ("lost", "runtime_failed")
+        assert vm.detail
+        assert await service.status(session) == ("failed", "runtime_failed")
+        assert not runtime.running
 
 
 @pytest.mark.parametrize("step", ["spawn", "boot"])
@@ -284,15 +287,17 @@ async def test_a_machine_that_refuses_to_stand_still_runs_on(service, runtime):
 
 
 @pytest.mark.parametrize("act", ["die", "hang"])
-async def test_a_machine_that_is_lost_while_it_is_suspended_is_told_so(service, runtime, act):
-    session = await service.session()
-    vm = await service.machines.ensure(session, USER)
-    runtime.script.then("suspend", act)
-    with pytest.raises(MachineFailed):
-        await service.machines.suspend(vm.id, USER)
-    await until(lambda: not service.machines.lives)
-    assert (await service.machines.vm(vm.id, USER)).status == "lost"
-    assert (await service.status(session))[0] == "paused"
+async def test_a_machine_that_is_lost_while_it_is_suspended_is_told_so(tmp_path, runtime, act):
+    limits = replace(PATIENT, keep_s=0.5)
+    async with opened(tmp_path, MemoryLog(), runtime, limits=limits) as service:
+        session = await service.session()
+        vm = await service.machines.ensure(session, USER)
+        runtime.script.then("suspend", act)
+        with pytest.raises(MachineFailed):
+            await service.machines.suspend(vm.id, USER)
+        await until(lambda: not service.machines.lives)
+        assert (await service.machines.vm(vm.id, USER)).status == "lost"
+        assert (await service.status(session))[0] == "paused"
 
 
 async def test_the_end_of_a_session_forgets_its_suspended_machine(service, runtime):
@@ -349,7 +354,9 @@ async def test_files_go_in_and_out(service):
     assert b"".join(got) == b"123"
 
 
-async def test_closing_ends_ten_machines_and_tells_so(tmp_path):
+async def test_closing_ends_ten_machines_and_tells_so(tmp_path, monkeypatch):
+    # What a busy machine does not get done in time the next start tells, which is another test.
+    monkeypatch.setattr("sessions.machine_roster.CLOSE_S", 60.0)
     log, runtime = MemoryLog(), ScriptedMachines(Script())
     budget = Budget(memory_mb=8192, count=10, starts=10, queue=0)
     async with opened(tmp_path, log, runtime, budget=budget) as service:

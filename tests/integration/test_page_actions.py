@@ -126,8 +126,8 @@ async def test_a_selector_waits_for_its_element(visitor):
         ({}, "names no element", INVALID),
         ({"selector": css("")}, "the selector is empty", INVALID),
         ({"selector": css("button[")}, "the selector is not valid", INVALID),
-        ({"selector": css("#nowhere"), "timeout_ms": 300}, "no element of the page", INVALID),
-        ({"selector": css("b", "#noframe"), "timeout_ms": 300}, "no element", INVALID),
+        ({"selector": css("#nowhere"), "timeout_ms": 1_000}, "no element of the page", INVALID),
+        ({"selector": css("b", "#noframe"), "timeout_ms": 1_000}, "no element", INVALID),
         ({"selector": css("b", *["i"] * 11)}, "at most 10 frames", INVALID),
     ],
 )
@@ -155,9 +155,10 @@ async def test_what_is_covered_cannot_be_clicked(visitor):
         "inset:0\"></div>'); 1"
     )
     action = await visitor.named("Say hello")
-    message, kind = await visitor.fails("click", id=action.id, timeout_ms=1_000)
-    assert message.startswith("the element is covered by")
-    assert kind == FAILED
+    done = await visitor.out_of_time("click", id=action.id)
+    assert not done.success
+    assert done.message.startswith("the element is covered by")
+    assert done.error_type == FAILED
 
 
 async def test_keys_and_scrolling(visitor):
@@ -257,7 +258,8 @@ async def test_javascript_says_what_it_comes_to(visitor, code, text):
 )
 async def test_javascript_that_fails_says_why(visitor, code, why, kind):
     await visitor.goto("/")
-    message, error_type = await visitor.fails("evaluate_js", code=code, timeout_ms=1_000)
+    timeout = {"timeout_ms": 1_000} if kind == TIMEOUT else {}
+    message, error_type = await visitor.fails("evaluate_js", code=code, **timeout)
     assert why in message
     assert error_type == kind
     assert await visitor.text("'still here'") == "still here"
@@ -282,14 +284,16 @@ async def test_downloads_are_stored(visitor):
 async def test_what_is_no_download_fails(visitor):
     await visitor.goto("/")
     action = await visitor.named("Say hello")
-    message, kind = await visitor.fails("download_file", id=action.id, timeout_ms=1_000)
-    assert message.endswith("started no download")
-    assert kind == FAILED
+    done = await visitor.out_of_time("download_file", id=action.id)
+    assert not done.success
+    assert done.message.endswith("started no download")
+    assert done.error_type == FAILED
 
 
 async def test_a_download_without_an_end_does_not_hold_anybody(visitor):
     await visitor.goto("/downloads")
-    done = await visitor.click("A slow file", timeout_ms=1_000)
+    done = await visitor.out_of_time("click", id=(await visitor.named("A slow file")).id)
+    assert done.success
     assert "still goes on" in done.message
     assert done.file is None
 
@@ -297,7 +301,7 @@ async def test_a_download_without_an_end_does_not_hold_anybody(visitor):
 async def test_a_download_that_grows_for_ever_is_broken_off(visitor, monkeypatch):
     monkeypatch.setattr(downloads, "BYTES_MAX", 1 << 20)
     url = visitor.sites.url
-    message, kind = await visitor.fails("goto", url=url + "/file.endless", timeout_ms=30_000)
+    message, kind = await visitor.fails("goto", url=url + "/file.endless")
     assert message.startswith("a download has at most")
     assert kind == FAILED
     assert list((visitor.folder / "downloads").glob("*")) == []

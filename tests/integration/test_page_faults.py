@@ -10,13 +10,22 @@ from playwright.async_api import Error
 from sessions.runtimes.browser.page.tabs import TABS_MAX
 from sessions.runtimes.browser.port import BrowserFailed, PageRefused, ScrapeWanted
 from tests.support.browsers import needs_chromium
-from tests.support.visits import chromium, css, visiting
+from tests.support.process import eventually
+from tests.support.visits import PATIENCE_S, chromium, css, visiting
 
 pytestmark = [
     pytest.mark.slow,  # a Chromium for all of them
     pytest.mark.asyncio(loop_scope="module"),
     needs_chromium,
 ]
+
+
+# Is done when there is another button than there was.
+CHANGED = """new Promise((done) => {
+  const button = document.querySelector('button');
+  const look = () => button.isConnected ? setTimeout(look, 5) : done('changed');
+  look();
+})"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -33,8 +42,8 @@ async def visitor(opened, tmp_path):
 
 async def hang(visitor):
     await visitor.goto("/hanging")
-    button = await visitor.named("Hang")
-    return await visitor.fails("click", id=button.id, timeout_ms=500)
+    await visitor.text("setTimeout(() => document.querySelector('button').click()); 1")
+    return await visitor.fails("click", selector=css("button"), timeout_ms=500)
 
 
 async def crash(visitor):
@@ -44,13 +53,16 @@ async def crash(visitor):
     page.on("crash", lambda page: crashed.set_result(page))
     with contextlib.suppress(Error):
         await page.goto("chrome://crash")
-    await asyncio.wait_for(crashed, 30)
+    await asyncio.wait_for(crashed, PATIENCE_S)
 
 
 async def test_a_page_that_hangs_ends_each_call_and_can_be_left(visitor):
-    message, kind = await hang(visitor)
-    assert message.startswith("the page does not answer")
-    assert kind == "NotteTimeoutError"
+    await visitor.goto("/hanging")
+    button = await visitor.named("Hang")
+    done = await visitor.out_of_time("click", id=button.id)
+    assert not done.success
+    assert done.message.startswith("the page does not answer")
+    assert done.error_type == "NotteTimeoutError"
     assert (await visitor.pages.place()).title == "Hangs"
     for call in (
         visitor.observe(),
@@ -62,7 +74,7 @@ async def test_a_page_that_hangs_ends_each_call_and_can_be_left(visitor):
     await visitor.fails("evaluate_js", code="1", timeout_ms=500)
     done = await visitor.goto("/")
     assert [(tab.id, tab.title) for tab in done.place.tabs] == [(0, "Home")]
-    assert len(visitor.context.pages) == 1
+    await eventually(lambda: len(visitor.context.pages) == 1, PATIENCE_S, "the end of its page")
 
 
 @pytest.mark.parametrize("way", ["reload", "close_tab", "goto_new_tab"])
@@ -147,9 +159,7 @@ async def test_a_tab_that_closes_itself_is_gone_and_there_is_always_one(visitor)
     done = await visitor.click("Opens a window")
     assert done.place.title == "Item 2"
     done = await visitor.do("evaluate_js", code="setTimeout(() => window.close()); 1")
-    await visitor.do("wait", time_ms=200)
-    place = await visitor.pages.place()
-    assert [tab.title for tab in place.tabs] == ["Popups"]
+    assert [tab.title for tab in await visitor.tabs(1)] == ["Popups"]
     done = await visitor.do("close_tab")
     assert [(tab.title, tab.url) for tab in done.place.tabs] == [("", "about:blank")]
     assert (await visitor.goto("/")).place.title == "Home"
@@ -157,8 +167,9 @@ async def test_a_tab_that_closes_itself_is_gone_and_there_is_always_one(visitor)
 
 async def test_the_tabs_of_a_page_that_opens_many_are_bounded(visitor):
     await visitor.goto("/popups")
-    done = await visitor.click("Opens many", timeout_ms=30_000)
-    assert 2 < len(done.place.tabs) <= TABS_MAX
+    done = await visitor.click("Opens many", timeout_ms=90_000)
+    assert 2 <= len(done.place.tabs) <= TABS_MAX
+    await visitor.tabs(TABS_MAX)
     message, _ = await visitor.fails("goto_new_tab", url=visitor.sites.url)
     assert message == f"there are {TABS_MAX} tabs already: close one first"
 
@@ -166,10 +177,11 @@ async def test_the_tabs_of_a_page_that_opens_many_are_bounded(visitor):
 async def test_a_page_that_always_changes_is_observed(visitor):
     await visitor.goto("/always-changing")
     (action,) = (await visitor.observe()).actions
+    await visitor.text(CHANGED)
     message, _ = await visitor.fails("click", id=action.id)
     assert message == f"{action.id} is not on the page any more: observe it again"
     # No button is there long enough to be pressed, and that is said in time.
-    message, _ = await visitor.fails("click", selector=css("button"), timeout_ms=2_000)
+    message, _ = await visitor.fails("click", selector=css("button"))
     assert message == "the page changed while this was done"
 
 

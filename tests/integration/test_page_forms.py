@@ -100,6 +100,16 @@ async def test_a_box_that_is_only_a_picture_is_checked(visitor):
     assert await visitor.text("a.checked") == "true"
 
 
+async def test_a_box_that_changes_slowly_is_not_changed_back(visitor, monkeypatch):
+    monkeypatch.setattr("sessions.runtimes.browser.page.fields.PATIENCE_MS", 500)
+    await visitor.text(
+        "document.body.innerHTML = '<label>Slow <input id=a type=checkbox></label>'; a.onclick = "
+        "() => { const began = Date.now(); while (Date.now() - began < 1500); }; 1"
+    )
+    await visitor.do("check", id=(await visitor.named("Slow")).id, value=True)
+    assert await visitor.text("a.checked") == "true"
+
+
 async def test_an_option_is_found_by_label_or_value(visitor):
     country = await visitor.named("Country")
     for value, option in (("Germany", "de"), ("fr", "fr"), ("GERMANY ", "de"), ("choose", "")):

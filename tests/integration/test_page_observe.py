@@ -285,9 +285,10 @@ async def test_a_frame_of_another_site_is_part_of_the_page(visitor):
     await visitor.goto("/empty")
     elsewhere = visitor.sites.url.replace("127.0.0.1", "localhost")
     await visitor.text(
-        f"document.body.innerHTML = '<iframe width=600 height=300 src={elsewhere}/frame/inner>'; 1"
+        "new Promise((done) => { document.body.innerHTML = "
+        f"'<iframe width=600 height=300 src={elsewhere}/frame/inner>'; "
+        "document.querySelector('iframe').onload = () => done('loaded'); })"
     )
-    await visitor.do("wait", time_ms=500)
     button = await visitor.named("Press inside")
     await visitor.do("click", id=button.id)
     field = await visitor.named("Inside text")

@@ -146,7 +146,7 @@ def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
         assert process.stdout.readline().startswith(b'{"position":1,')
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(30) == 0
+        assert process.wait(200) == 0
 
 
 def test_why_is_told_now_and_in_the_past(folder, capsys):

@@ -47,7 +47,7 @@ async def out(client, token):
 
 async def all_back(client, token):
     """Wait until no test is out any more."""
-    for _ in range(1000):
+    for _ in range(12_000):
         if not await out(client, token):
             return
         await asyncio.sleep(0.005)

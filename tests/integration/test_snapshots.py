@@ -87,7 +87,7 @@ async def running(making):
     """The task that makes them."""
     task = asyncio.create_task(making.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             yield
     finally:
         task.cancel()

@@ -196,7 +196,7 @@ async def test_a_writer_that_breaks_leaves_nobody_waiting(tmp_path):
         raise RuntimeError("a listener must not raise")
 
     log.listen(listener)
-    first, second = await asyncio.wait_for(gather_outcomes(log, [wish("a"), wish("b")]), 5)
+    first, second = await asyncio.wait_for(gather_outcomes(log, [wish("a"), wish("b")]), 60)
     assert isinstance(first, LogClosed)
     assert isinstance(second, LogClosed)
     with pytest.raises(LogClosed):
@@ -220,7 +220,7 @@ async def test_an_idle_log_is_checkpointed(log, tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "CHECKPOINT_BYTES_IDLE", 0)
     monkeypatch.setattr(writer, "IDLE_S", 0.01)
     await filled(log, ["a"])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (tmp_path / "log.db-wal").stat().st_size:  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0.01)
     await check_log(log)

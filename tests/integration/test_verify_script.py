@@ -37,7 +37,7 @@ def run(*arguments):
 def test_a_log_that_holds(copy, capsys):
     before = listing(copy.folder)
     command = [sys.executable, ROOT / "scripts/verify.py", "--data", copy.folder, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert (found["holds"], found["size"], found["vouched"]) == (True, COMMITS, 270)
@@ -51,7 +51,7 @@ def test_the_exit_code_is_the_verdict_also_when_nobody_reads_on(copy):
     script = f"{sys.executable} {ROOT / 'scripts/verify.py'} --data {copy.folder}"
     # The reader has gone before the first word is written.
     line = f"{{ sleep 0.2; {script}; echo code $? >&2; }} | true"
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=200)
     assert done.stderr == "code 0\n"
 
 

@@ -17,6 +17,7 @@ from sessions.runtimes.vm.argv import Shape, shape_key
 from sessions.runtimes.vm.image import find_image
 from sessions.runtimes.vm.programs import QEMU
 from tests.support.machine_service import until
+from tests.support.process import ADMIN_KEY
 from tests.support.small_disk import small_disk
 from tests.support.vm import cache
 from tests.support.vm_host import SESSIONS, SMALL, P, hosting
@@ -25,7 +26,6 @@ pytestmark = pytest.mark.slow(reason="boots machines")
 
 TEN = 10
 FIFTY = 50
-STOP_S_MAX = 2.0
 
 
 async def test_no_qemu(tmp_path):
@@ -105,7 +105,7 @@ async def test_a_template_whose_making_is_cut_off(tmp_path, number):
         await until(lambda: "template-1" in host.traces.machines(), 120)
         host.service.send(number)
         assert await host.service.exited() == (0 if number == signal.SIGTERM else -number)
-        with contextlib.suppress(aiohttp.ClientError):
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
             await waiting
         await until(lambda: not host.traces.machines())
         assert not [path for path in own.glob("templates/*/*") if path.name != ".lock"]
@@ -141,27 +141,39 @@ async def test_no_memory_left(tmp_path):
         assert host.traces.gone() == []
 
 
+async def wished(host, env):
+    """The answer to the wish for a session with a machine."""
+    given = {"api_key": ADMIN_KEY, **SMALL, "env": env}
+    return await host.ask("POST", f"{P}/v1/sessions/session", None, json=given)
+
+
 async def test_fifty_at_once(tmp_path):
     """As many as may run do, the others wait in their order, and all of them can be ended."""
     options = ("--vm-count", "4", "--vm-queue", "40")
     async with hosting(tmp_path / "data", *options) as host:
-        made = await asyncio.gather(*[host.session({"N": str(n)}) for n in range(FIFTY)])
+        answers = await asyncio.gather(*[wished(host, {"N": str(n)}) for n in range(FIFTY)])
+        made = [answer["session_id"] for answer in answers if "session_id" in answer]
+        late = [answer["detail"] for answer in answers if "session_id" not in answer]
+        # Who comes when all places are taken already is not even given a session.
+        assert set(late) <= {"40 machines wait already; try again later."}
         await host.settled()
         found = [(await host.status(session))[0] for session in made]
         assert found.count("running") == 4
-        # Only as many as there are processors start at a time, so the first ones wait too.
+        # Only as many as there are processors start at a time, so the first ones wait too, unless
+        # they have started by the time that the last ones come.
         starting = min(4, len(os.sched_getaffinity(0)))
-        assert found.count("queued") == 40 - (4 - starting)
-        assert found.count("failed") == FIFTY - 40 - starting
-        refused = await host.status(made[found.index("failed")])
-        assert refused == ("failed", "capacity")
+        assert 40 - (4 - starting) <= found.count("queued") <= 40
+        assert found.count("failed") + len(late) == FIFTY - 4 - found.count("queued")
+        for session in [one for one, how in zip(made, found, strict=True) if how == "failed"]:
+            assert await host.status(session) == ("failed", "capacity")
         vms = [vm for vm in await host.all("/api/v1/vms") if vm["queue_position"]]
         assert sorted(vm["queue_position"] for vm in vms) == list(range(1, 1 + len(vms)))
         running = made[found.index("running")]
         waiting = min(vms, key=lambda vm: vm["queue_position"])
         await host.ask("POST", f"{P}/kill", json={"session_id": running})
         done = await host.run(waiting["session"], "echo $N")
-        assert int(done["stdout"]) == made.index(waiting["session"])
+        of_each = [answer.get("session_id") for answer in answers]
+        assert int(done["stdout"]) == of_each.index(waiting["session"])
         await host.clear()
         assert len(host.traces.machines()) == 0
         await host.service.stop()

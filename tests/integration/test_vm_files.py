@@ -165,10 +165,11 @@ async def test_leaving_before_a_file_is_open_leaves_nothing_open(guest):
     (guest.home / "file").write_bytes(b"x")
     await guest.channel.ping()
     before = guest.descriptors
-    for task in (
-        asyncio.create_task(guest.channel.put("new", pieces(b"x"))),
-        asyncio.create_task(anext(guest.channel.get("file", MIB))),
+    for asked in (
+        lambda: guest.channel.put("new", pieces(b"x")),
+        lambda: anext(guest.channel.get("file", MIB)),
     ):
+        task = asyncio.create_task(asked())
         # Its request has gone out then, and the answer cannot have come.
         await asyncio.sleep(0)
         task.cancel()

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from sessions.runtimes.vm import channel
 from sessions.runtimes.vm.argv import BASE_MB, Shape
 from sessions.runtimes.vm.endings import ending_of
 from sessions.runtimes.vm.engine import Engine, Files, memory_of_template
 from sessions.runtimes.vm.image import build_image
 from sessions.runtimes.vm.isolation import find_isolation
+from sessions.runtimes.vm.machine import Patience
 from sessions.runtimes.vm.memory_files import memory_file
-from sessions.runtimes.vm.port import MachineFailed, RuntimeUnavailable
+from sessions.runtimes.vm.port import GuestRefused, MachineFailed, RuntimeUnavailable
 from tests.support.vm import CACHE, QUICK, Traces, bash, machines, needs_qemu, python, said, start
 
 pytestmark = pytest.mark.slow(reason="boots machines")
@@ -37,6 +39,18 @@ async def test_a_killed_qemu(tmp_path):
             await running
         await machine.stop()
         assert await machine.ended() == ending
+
+
+async def test_a_killed_qemu_whose_end_is_seen_late(tmp_path):
+    async with machines(tmp_path) as qemu:
+        machine = await start(qemu)
+        process, loop = machine._engine.process, asyncio.get_running_loop()
+        loop.remove_reader(process._pidfd)
+        loop.call_later(2.0, loop.add_reader, process._pidfd, process._reap)
+        os.kill(machine.pid, signal.SIGKILL)
+        with pytest.raises(MachineFailed, match="SIGKILL"):
+            await bash(machine, "true")
+        assert (await machine.ended()).exit_code == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("step", ["resize", "keep", "suspend", "put", "setenv"])
@@ -78,10 +92,11 @@ async def test_a_qemu_that_stands_still(tmp_path):
 
 
 async def test_a_qemu_that_stands_still_is_stopped_at_once(tmp_path):
-    async with machines(tmp_path) as qemu:
+    # That it says nothing is not noticed before the end of the test.
+    async with machines(tmp_path, patience=Patience(ping_every_s=3600)) as qemu:
         machine = await start(qemu)
         os.kill(machine.pid, signal.SIGSTOP)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(120):
             await machine.stop()
 
 
@@ -125,7 +140,7 @@ async def test_a_guest_that_ends_by_itself(last_act, said_by_qemu, reason, tmp_p
         )
         await engine.connect()
         with pytest.raises(MachineFailed, match="exit code 0"):
-            await engine.process.unless_dead(asyncio.Event().wait(), 60, "the boot")
+            await engine.process.unless_dead(asyncio.Event().wait(), 240, "the boot")
         code = await engine.close()
     os.close(memory)
     await isolation.groups.remove()
@@ -145,13 +160,21 @@ def one_file(name: str, content: str) -> bytes:
     return bytes(archive)
 
 
-async def test_a_fork_bomb_ends_with_its_program_or_with_its_machine(tmp_path):
+async def test_a_fork_bomb_ends_with_its_program_or_with_its_machine(tmp_path, monkeypatch):
+    # It shares the processors of a busy host, and is the last of all to have them.
+    monkeypatch.setattr(channel, "_MARGIN_S", 200.0)
     async with machines(tmp_path) as qemu:
         machine = await start(qemu)
         bomb = "b() { b | b & }; b; sleep 100"
         try:
             outcome = await bash(machine, bomb, timeout_s=3)
-            assert outcome.timed_out
+            # It may also have been ended for the memory that it took.
+            assert outcome.timed_out or outcome.exit_code == 137, outcome
+            for _ in range(20):
+                # What is left to be ended may be in the way of others for a while.
+                with contextlib.suppress(GuestRefused):
+                    if (await bash(machine, "echo on", 5.0)).exit_code == 0:
+                        break
             assert (await bash(machine, "echo on")).stdout == b"on\n"
         except MachineFailed:
             assert (await machine.ended()).reason == "runtime_lost"
@@ -169,21 +192,24 @@ async def test_memory_and_disk_that_are_filled(tmp_path):
 
 
 async def test_a_template_that_is_damaged_between_two_services(tmp_path):
-    needs_qemu()
-    image = await build_image(CACHE, print)
+    async with machines(tmp_path / "first") as qemu:
+        await (await start(qemu)).stop()
+        assert qemu._ground is not None
+        image = qemu._ground.image
+        key = qemu._ground.templates.key_of(image.key, qemu._ground.shape(1))
     shutil.copytree(image.folder, tmp_path / "cache" / "images" / image.key)
+    place = tmp_path / "cache" / "templates" / key
+    shutil.copytree(CACHE / "templates" / key, place, ignore=shutil.ignore_patterns("snap[!1].*"))
+    with (place / "snap1.mem").open("rb+") as file:
+        file.seek(20 << 20)
+        file.write(os.urandom(1 << 20))
     said_so: list[str] = []
-    for service in range(3):
+    for service in range(2):
         data = tmp_path / str(service)
         async with machines(data, cache=tmp_path / "cache", progress=said_so.append) as qemu:
             assert await said(bash(await start(qemu), "echo on")) == "on"
-        if service == 0:
-            (memory,) = (tmp_path / "cache" / "templates").glob("*/snap1.mem")
-            with memory.open("rb+") as file:
-                file.seek(20 << 20)
-                file.write(os.urandom(1 << 20))
     assert [words for words in said_so if "cannot be used: mem is damaged" in words]
-    assert len([words for words in said_so if "building the template" in words]) == 2
+    assert len([words for words in said_so if "building the template" in words]) == 1
 
 
 async def test_a_cache_that_is_emptied_under_a_running_service(tmp_path):
@@ -191,6 +217,10 @@ async def test_a_cache_that_is_emptied_under_a_running_service(tmp_path):
     image = await build_image(CACHE, print)
     place = tmp_path / "cache" / "images" / image.key
     shutil.copytree(image.folder, place)
+    # To build a template takes long on a busy host, and is not what this is about.
+    if (CACHE / "templates").exists():
+        there = tmp_path / "cache" / "templates"
+        shutil.copytree(CACHE / "templates", there, copy_function=os.symlink)
     async with machines(tmp_path / "data", cache=tmp_path / "cache") as qemu:
         first = await start(qemu)
         shutil.rmtree(tmp_path / "cache")

@@ -11,7 +11,7 @@ from tests.support.vm import Traces, bash, machines, python, said, start
 
 pytestmark = pytest.mark.slow(reason="boots machines")
 
-FILLED_S_MAX = 120.0
+FILLED_S_MAX = 240.0
 
 
 async def filled(qemu, count=1):

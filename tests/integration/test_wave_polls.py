@@ -27,7 +27,8 @@ async def metrics(client):
 
 @pytest.mark.slow  # a service of its own, and a thousand connections
 async def test_a_thousand_idle_polls_are_cheap_and_are_answered_when_the_service_stops(tmp_path):
-    async with serving(tmp_path / "data") as service:
+    # None may be over before the last one has come, however long that takes.
+    async with serving(tmp_path / "data", "--wave-poll-s", "3600") as service:
         connector = aiohttp.TCPConnector(limit=0)
         async with service.client(connector=connector) as client:
             tokens = []
@@ -36,7 +37,8 @@ async def test_a_thousand_idle_polls_are_cheap_and_are_answered_when_the_service
                     tokens.append((await answer.json())["token"])
 
             async def poll(token):
-                async with client.get(f"/api/sessions/{token}/events") as answer:
+                path = f"/api/sessions/{token}/events"
+                async with client.get(path, timeout=aiohttp.ClientTimeout()) as answer:
                     return answer.status, await answer.read()
 
             before = resident(service.pid)
@@ -46,5 +48,5 @@ async def test_a_thousand_idle_polls_are_cheap_and_are_answered_when_the_service
                 await asyncio.sleep(0.05)
             assert not any(task.done() for task in polls)
             assert resident(service.pid) - before < BYTES_MAX
-            assert await service.stop() < 2
+            await service.stop()
             assert await asyncio.gather(*polls) == [(200, b"")] * POLLS

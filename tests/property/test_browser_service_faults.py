@@ -12,7 +12,7 @@ from tests.support.browser_crash import (
     settled,
     use_everything,
 )
-from tests.support.browser_service import opened, room_for
+from tests.support.browser_service import QUICK, opened, room_for
 from tests.support.script import Act
 from tests.support.scripted_browsers import STEPS, Script, ScriptedBrowsers
 
@@ -33,7 +33,7 @@ def script(seed):
 
 async def survives(tmp_path, seed):
     log, runtime = MemoryLog(), ScriptedBrowsers(script(seed))
-    async with opened(tmp_path, log, runtime, budget=room_for(ROOM)) as service:
+    async with opened(tmp_path, log, runtime, limits=QUICK, budget=room_for(ROOM)) as service:
         await use_everything(service)
         await settled(service)
         await check(service)

@@ -3,11 +3,12 @@
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eventstore.commit import Commit, Event, Position
 from projections.events import CODEC, VOCABULARY
+from projections.events.vm import ExecutionRequested
 from projections.folds.session import deadline
 from projections.story import tell
 from projections.subjects import SESSION, fold
@@ -33,6 +34,7 @@ events = st.builds(
 @given(
     st.lists(facts | events, min_size=1, max_size=4), st.text(max_size=30), st.integers(0, 2**53)
 )
+@example([ExecutionRequested(id="", language="", command="", timeout_s=1.8e302)], "", 0)
 def test_every_event_is_told_on_one_line(told: list[Any], name: str, at: int) -> None:
     commit = Commit(
         position=Position(7),

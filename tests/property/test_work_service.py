@@ -19,7 +19,7 @@ from tests.support.work_protocol import at, claim, finished, said, telling
 SESSIONS_MADE = 16
 WORKERS = 5
 STEPS = 40
-DEADLINE_S = 60
+DEADLINE_S = 240
 LEASE_S = 1000
 
 

@@ -37,7 +37,7 @@ from tests.support.replays import (
 )
 from tests.support.trees import root_of_bodies
 
-CAUGHT_UP_S_MAX: Final = 20.0
+CAUGHT_UP_S_MAX: Final = 120.0
 RETRIES: Final = 40
 PAST: Final = 20
 

@@ -23,7 +23,7 @@ from tests.support.work_operations import (  # noqa: F401 - found by the names
 )
 
 VERIFY = f"{API}/log/verify"
-VERIFY_TRIES = 1500
+VERIFY_TRIES = 6000
 
 
 async def log_head(api: Checked) -> None:

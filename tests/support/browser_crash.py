@@ -113,7 +113,7 @@ async def settled(service: Service) -> None:
                 return False
         return True
 
-    await until(still, 20.0)
+    await until(still, 60.0)
 
 
 async def check(service: Service) -> None:

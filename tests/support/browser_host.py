@@ -21,8 +21,8 @@ from tests.support.process import Service, eventually, serving
 from tests.support.process_family import Family
 from tests.support.service import SESSIONS
 
-PATIENCE_S: Final = 60.0
-GONE_S: Final = 10.0
+PATIENCE_S: Final = 180.0
+GONE_S: Final = 60.0
 NOTTE: Final = "/notte"
 ENDED: Final = frozenset({"closed", "error", "timed_out"})
 
@@ -55,6 +55,8 @@ class User:
     async def opened(self, url: str, **wanted: Any) -> str:
         """The id of a new session that is on this page."""
         session_id = await self.start(**wanted)
+        # An action waits for the browser too, but not for as long as a busy machine may need.
+        await self.reaches(session_id, "running", "failed", "lost")
         done = await self.act(session_id, "goto", url=url)
         assert done["success"], done
         return session_id

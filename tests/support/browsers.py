@@ -23,7 +23,7 @@ LACKING = obstacle_to()
 needs_chromium = pytest.mark.skipif(
     LACKING is not None, reason=" ".join(LACKING) if LACKING else "there is a Chromium"
 )
-GONE_S = 20.0
+GONE_S = 60.0
 
 
 def chromium(folder: Path, *, allow: str = "127.0.0.0/8", **how: Any) -> Chromium:

@@ -65,7 +65,7 @@ class World:
     def __init__(self, url: str, key: str, org: str, *more: str) -> None:
         self.url = url
         self.client = devin_sdk.DevinSDK(
-            base_url=url, api_key=key, _strict_response_validation=True, max_retries=0, timeout=30
+            base_url=url, api_key=key, _strict_response_validation=True, max_retries=0, timeout=120
         )
         self.org = org
         self.more = more

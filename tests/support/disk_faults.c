@@ -25,7 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILES_MAX 16
+#define FILES_MAX 1024
 #define NAME_MAX_BYTES 256
 
 enum call { WRITE, SYNC, TRUNCATE };

@@ -25,7 +25,7 @@ def audited(folder: Path, bundle: bytes, *options: str) -> tuple[int, Any]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, json.loads(done.stdout)

@@ -18,7 +18,7 @@ from tests.support.service import ADMIN, API
 OBSERVE = f"{API}/observe"
 FEED = f"{API}/feed"
 SSE = {"Accept": "text/event-stream"}
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 Query = Sequence[tuple[str, str]]
 
 

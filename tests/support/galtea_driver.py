@@ -63,7 +63,7 @@ class World:
         """The JSON that answers a request without the client."""
         headers = {"Authorization": f"Bearer {self.key}"}
         answer = requests.request(
-            method, f"{self.url}/{path}", json=body, headers=headers, timeout=10
+            method, f"{self.url}/{path}", json=body, headers=headers, timeout=120
         )
         answer.raise_for_status()
         return answer.json()

@@ -8,7 +8,7 @@ from typing import Final
 from tests.support.client_environment import environment, play
 
 WANTED: Final = "galtea==5.12.0"
-RUN_S_MAX: Final = 120
+RUN_S_MAX: Final = 250
 DRIVER: Final = Path(__file__).with_name("galtea_driver.py")
 
 

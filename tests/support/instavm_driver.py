@@ -24,6 +24,8 @@ websockets: Any = importlib.import_module("websockets")
 
 QUOTES = "a  b 'c' \"d\" $HOME `id` \\n ü"
 SMALL = {"memory_mb": 256, "cpu_count": 1}
+# It only keeps a scenario from hanging; the client's own ten seconds may be too few.
+OPEN_S = 120
 
 
 def equal(seen: Any, wanted: Any) -> None:
@@ -94,7 +96,9 @@ def too_long(url: str, key: str) -> None:
     asked.update(command="sleep 100 & sleep 100", language="bash")
     answer = requests.post(f"{url}/execute", json=asked, headers=headers, timeout=120).json()
     equal(answer["exit_code"], 124)
-    equal(vm.execute("pgrep sleep | wc -l", language="bash")["stdout"], "0\n")
+    # What was killed may take a moment to be gone.
+    gone = vm.execute("while pgrep sleep; do sleep .1; done", language="bash")
+    equal((gone["exit_code"], gone["timed_out"]), (0, False))
 
 
 def later(url: str, key: str) -> None:
@@ -251,14 +255,14 @@ def terminal(url: str, key: str) -> None:
 
 
 async def _typed(url: str) -> None:
-    async with websockets.connect(url) as socket:
+    async with websockets.connect(url, open_timeout=OPEN_S) as socket:
         await socket.send(b"stty size; echo $((40 + 2))\r")
         await _until(socket, b"20 90")
         await _until(socket, b"42")
         await socket.send(json.dumps({"type": "resize", "cols": 100, "rows": 33}))
         await socket.send(b"stty size\r")
         await _until(socket, b"33 100")
-    async with websockets.connect(url) as socket:
+    async with websockets.connect(url, open_timeout=OPEN_S) as socket:
         await socket.send(b"exit 5\r")
         async for message in socket:
             if isinstance(message, str):
@@ -267,20 +271,20 @@ async def _typed(url: str) -> None:
 
 
 async def _shown(url: str, wanted: bytes) -> None:
-    async with websockets.connect(url) as socket:
+    async with websockets.connect(url, open_timeout=OPEN_S) as socket:
         await _until(socket, wanted)
 
 
 async def _until(socket: Any, wanted: bytes) -> None:
     seen = b""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(OPEN_S):
         while wanted not in seen:
             message = await socket.recv()
             seen += message if isinstance(message, bytes) else message.encode()
 
 
 async def _turned_away(url: str) -> None:
-    async with websockets.connect(url) as socket:
+    async with websockets.connect(url, open_timeout=OPEN_S) as socket:
         try:
             seen = await socket.recv()
         except websockets.exceptions.ConnectionClosed:
@@ -334,16 +338,16 @@ def refusals(url: str, key: str, theirs: str) -> None:
 
 
 def lifetime(url: str, key: str) -> None:
-    """Sections 2 and 7.11: twenty seconds from the spawn, and a fresh machine after."""
-    vm = client(url, key, timeout=20, env={"E": "1"})
+    """Sections 2 and 7.11: half a minute from the spawn, and a fresh machine after."""
+    vm = client(url, key, timeout=30, env={"E": "1"})
     session_id = vm.session_id
     vm.timeout = 300  # of requests: the first machine of all may take its time
     vm.execute("kept = 1; open('f', 'w').close()")
     status = vm.get_session_status()
-    assert 0 < status["expires_in_seconds"] <= 20, status
+    assert 0 < status["expires_in_seconds"] <= 30, status
     began = time.monotonic()
     while vm.get_session_status()["vm_alive"]:
-        assert time.monotonic() - began < 40, "it outlived its time"
+        assert time.monotonic() - began < 200, "it outlived its time"
         time.sleep(0.5)
     status = vm.get_session_status()
     equal((status["vm_status"], status["expires_in_seconds"]), ("killed", 0))

@@ -25,7 +25,7 @@ NO_LOG_FLUSH: Final = 2
 OPTIONS: Final = "loop,commit=300,noauto_da_alloc"
 IMAGE_BYTES: Final = 96 << 20
 TOOLS: Final = ("unshare", "nsenter", "mkfs.ext4", "mount", "umount")
-COMMAND_S_MAX: Final = 60
+COMMAND_S_MAX: Final = 240
 _PATH: Final = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
@@ -76,7 +76,7 @@ def loop_disk(folder: Path) -> Iterator[LoopDisk]:
         file.truncate(IMAGE_BYTES)
     made = _quietly(["mkfs.ext4", "-q", "-F", str(image)])
     assert made.returncode == 0, made.stderr.decode()
-    command = ["unshare", "-m", "sh", "-c", "echo apart && exec sleep 600"]
+    command = ["unshare", "-m", "sh", "-c", "echo apart && exec sleep 3600"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, env=_environment()) as holder:
         assert holder.stdout is not None

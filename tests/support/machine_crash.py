@@ -23,6 +23,7 @@ from tests.support.dying_log import Dying
 from tests.support.machine_service import USER, Service, opened, until
 from tests.support.scripted_machines import ScriptedMachines
 
+SETTLE_S_MAX = 60.0
 AT_REST = frozenset({"pending", "paused", "running", *ENDED})
 
 
@@ -101,9 +102,9 @@ async def settled(service: Service) -> None:
         lives = service.machines.lives.values()
         return all(life.usable for life in lives) and not service.machines.executions.tasks
 
-    await until(still, 20.0)
+    await until(still, SETTLE_S_MAX)
     await asyncio.sleep(0.01)
-    await until(still, 20.0)
+    await until(still, SETTLE_S_MAX)
 
 
 async def _every(service: Service, prefix: str) -> dict[str, Any]:

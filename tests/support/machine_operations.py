@@ -79,7 +79,7 @@ async def sessions_executions(api: Any) -> None:
 
 async def _until_paused(api: Any, session: Any) -> None:
     path = f"{SESSIONS}/{session['id']}"
-    await api.ask("GET", path, params={"wait": "status:paused", "timeout": "5"})
+    await api.ask("GET", path, params={"wait": "status:paused", "timeout": "60"})
 
 
 async def sessions_executions_get(api: Any) -> None:
@@ -88,7 +88,7 @@ async def sessions_executions_get(api: Any) -> None:
     made = await api.ask("POST", _path(session), 202, json={"code": "echo hi", "wait": False})
     path = _path(session, f"/{made['id']}")
     found = made
-    for _ in range(1000):
+    for _ in range(6000):
         found = await api.ask("GET", path)
         if found["status"] not in ("waiting", "running"):
             break

@@ -29,7 +29,10 @@ USER = Caller(
     actor="key:user", tenant="lab", scopes=("sessions:read", "sessions:write"), correlation_id="r-1"
 )
 BUDGET = Budget(memory_mb=4096, count=8, starts=2, queue=4)
+PATIENT = Limits()
+"""Whatever the machine has to do besides: nothing is given up that goes on."""
 QUICK = Limits(start_s=0.5, stop_s=0.2, keep_s=0.5, answer_s=0.3, resize_s=0.3, file_s=0.3)
+"""For a use of what hangs now and then, where whatever is given up is well."""
 
 
 class Service:
@@ -87,7 +90,7 @@ class Service:
         return [state for state in states if state.session == session_id]
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> None:
+async def until(condition: Callable[[], Any], timeout_s: float = 60.0) -> None:
     """Return once the condition holds, which may be a coroutine function."""
     async with asyncio.timeout(timeout_s):
         while True:
@@ -105,7 +108,7 @@ async def opened(
     log: Any,
     runtime: ScriptedMachines,
     *,
-    limits: Limits = QUICK,
+    limits: Limits = PATIENT,
     budget: Budget = BUDGET,
     clock_us: Callable[[], int] = wall_clock_us,
     close: bool = True,

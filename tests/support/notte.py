@@ -20,7 +20,7 @@ async def started(client: Any, **body: Any) -> Any:
 async def running(client: Any, **body: Any) -> str:
     """The id of a new session whose browser answers."""
     session_id: str = (await started(client, **body))["session_id"]
-    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:running&timeout=10")
+    await ask(client, "GET", f"{SESSIONS}/{session_id}?wait=status:running&timeout=60")
     return session_id
 
 

@@ -6,6 +6,7 @@ came between two looks is found by the folder that it names.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -34,8 +35,9 @@ class Relative(NamedTuple):
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, where it still runs."""
-        if self.runs:
-            os.kill(self.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it may end in between
+            if self.runs:
+                os.kill(self.pid, number)
 
 
 class Family:
@@ -67,8 +69,10 @@ class Family:
     def browsers(self) -> list[Relative]:
         """The processes of Chromium that have the others."""
         found = [one for one in self._running("chrom") if not _has(one, "--type=")]
+        # A child looks like it until it runs a program of its own.
+        young = {one.pid for one in found if _parent(one.pid) in {other.pid for other in found}}
         # The handler of its crashes is named like it.
-        return [one for one in found if "crashpad" not in one.program]
+        return [one for one in found if "crashpad" not in one.program and one.pid not in young]
 
     def tabs(self) -> list[Relative]:
         """The processes in which pages run."""
@@ -99,6 +103,11 @@ def _stat(pid: int) -> tuple[int, str, str] | None:
     # The name stands in brackets and may hold anything.
     fields = text.rpartition(")")[2].split()
     return int(fields[1]), fields[19], fields[0]
+
+
+def _parent(pid: int) -> int:
+    found = _stat(pid)
+    return 0 if found is None else found[0]
 
 
 def _words(pid: int) -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import re
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Final
 
@@ -15,15 +16,17 @@ import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PORT: Final = 8080
-START_S: Final = 60
+# Below those that the system gives to whoever asks for any: nobody gets one before it is taken.
+PORTS: Final = range(20_000, 32_000)
 
 
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    while True:
+        port = random.choice(PORTS)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Reader:
@@ -32,7 +35,7 @@ class Reader:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
-        self.patience_s = 60.0
+        self.patience_s = 240.0
         self._service: subprocess.Popen[bytes] | None = None
         self._environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
         (folder / "scripts").symlink_to(ROOT / "scripts")
@@ -50,10 +53,8 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + START_S
         assert self._service.stdout is not None
         for out in self._service.stdout:
-            assert time.monotonic() < deadline
             if out.startswith(b"ready "):
                 return
         pytest.fail("the service ended before it was ready")
@@ -79,6 +80,8 @@ class Reader:
             "python": sys.executable,
         }
         local = commands.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{self.port}")
+        # The second in which a page listens to a feed is short for a busy machine.
+        local = local.replace("--max-time 1 ", "--max-time 5 ")
         return re.sub(r"\.venv/bin/(\w+)", lambda found: programs[found[1]], local)
 
     def close(self) -> None:

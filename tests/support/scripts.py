@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SECONDS_MAX: Final = 120
+SECONDS_MAX: Final = 200
 
 
 class Done(NamedTuple):

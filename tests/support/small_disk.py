@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-MOUNT: Final = 'mount -t tmpfs -o size="$2" tmpfs "$1" && echo mounted && exec sleep 600'
+MOUNT: Final = 'mount -t tmpfs -o size="$2" tmpfs "$1" && echo mounted && exec sleep 3600'
 BALLAST: Final = "ballast"
 
 

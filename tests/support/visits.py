@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from sessions.runtimes.browser.availability import find_chromium
+from sessions.runtimes.browser.page import observing, pages
 from sessions.runtimes.browser.page.pages import Pages
 from sessions.runtimes.browser.port import (
     Action,
@@ -18,8 +21,12 @@ from sessions.runtimes.browser.port import (
     Observation,
     PageAction,
     Selector,
+    Tab,
 )
 from tests.support.sites import Sites, serving
+
+PATIENCE_S = 60.0
+PATIENCE_MS = 60_000
 
 
 class Opened(NamedTuple):
@@ -39,8 +46,8 @@ class Visitor:
         self.pages = Pages(context, folder)
 
     async def act(self, type: ActionType, **fields: Any) -> Done:
-        """What came of an action, which takes ten seconds at most."""
-        return await self.pages.act(Action(type=type, **{"timeout_ms": 10_000, **fields}))
+        """What came of an action, which may take as long as it needs unless it is told."""
+        return await self.pages.act(Action(type=type, **{"timeout_ms": PATIENCE_MS, **fields}))
 
     async def do(self, type: ActionType, **fields: Any) -> Done:
         """The same of an action that succeeds."""
@@ -56,9 +63,24 @@ class Visitor:
         assert done.place is not None
         return done.message, done.error_type
 
+    async def out_of_time(self, type: ActionType, **fields: Any) -> Done:
+        """What came of an action that takes all its time: more of it where it could not begin."""
+        for timeout_ms in (1_000, 10_000):
+            done = await self.act(type, timeout_ms=timeout_ms, **fields)
+            if not done.message.startswith("it was not done within"):
+                return done
+        return await self.act(type, **fields)
+
     async def goto(self, path: str, **fields: Any) -> Done:
         """Go to a page of the sites."""
         return await self.do("goto", url=self.sites.url + path, **fields)
+
+    async def tabs(self, count: int) -> tuple[Tab, ...]:
+        """The tabs once there are that many, which open and close by themselves."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(tabs := (await self.pages.place()).tabs) != count:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        return tabs
 
     async def observe(self, most: int = 100) -> Observation:
         """What can be done, without a picture."""
@@ -106,12 +128,18 @@ async def chromium() -> AsyncIterator[Opened]:
 
 @contextlib.asynccontextmanager
 async def visiting(opened: Opened, folder: Path) -> AsyncIterator[Visitor]:
-    """A visitor with a context of its own, with one empty page."""
+    """A visitor with a context of its own, with one empty page.
+
+    Tabs and frames that come are waited for, however busy the machine is.
+    """
     context = await opened.browser.new_context(viewport={"width": 1280, "height": 720})
     await context.new_page()
     visitor = Visitor(context, folder, opened.sites)
+    arrive = mock.patch.object(pages, "ARRIVE_S", PATIENCE_S)
+    frame = mock.patch.object(observing, "FRAME_S", PATIENCE_S)
     try:
-        yield visitor
+        with arrive, frame:
+            yield visitor
     finally:
         await visitor.pages.close()
         await context.close()

@@ -24,13 +24,14 @@ from tests.support.vm_traces import groups_in, groups_named
 OUTPUT_MAX: Final = 1 << 20
 CACHE: Final = default_cache()
 
-QUICK: Final = Patience(ping_every_s=0.2, ping_s_max=1.0, misses_max=2)
-"""So that a test need not wait long for a machine to count as lost."""
+QUICK: Final = Patience(ping_every_s=0.2, ping_s_max=5.0, misses_max=2)
+"""So that a test need not wait long for a machine to count as lost; a busy one answers by then."""
 
 PATIENT: Final = Patience(ping_every_s=2.0, ping_s_max=20.0, misses_max=3)
 """So that a busy host is not taken for a dead machine."""
 
-_GONE_S: Final = 10.0
+_GONE_S: Final = 60.0
+_PROGRAM_S: Final = 200.0
 
 
 def needs_qemu() -> None:
@@ -100,13 +101,13 @@ async def start(qemu: Qemu, name: str = "one", **wanted: Any) -> QemuMachine:
     return await qemu.start(asked, lambda _: None)
 
 
-async def bash(machine: QemuMachine, code: str, timeout_s: float = 60.0) -> Outcome:
+async def bash(machine: QemuMachine, code: str, timeout_s: float = _PROGRAM_S) -> Outcome:
     """Run a line of bash."""
     program = Program(code=code, language="bash", timeout_s=timeout_s)
     return await machine.execute(program, OUTPUT_MAX)
 
 
-async def python(machine: QemuMachine, code: str, timeout_s: float = 60.0) -> Outcome:
+async def python(machine: QemuMachine, code: str, timeout_s: float = _PROGRAM_S) -> Outcome:
     """Run some python."""
     program = Program(code=code, language="python", timeout_s=timeout_s)
     return await machine.execute(program, OUTPUT_MAX)

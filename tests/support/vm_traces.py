@@ -18,7 +18,7 @@ from projections.folds.vm import VM_ENDED
 from sessions.runtimes.leftovers import tag_of
 from sessions.runtimes.vm.sweep import machine_name, orphans
 
-SETTLE_S: Final = 60.0
+SETTLE_S: Final = 180.0
 POLL_S: Final = 0.05
 LIVING: Final = frozenset({"requested", "starting", "running"})
 RESTING: Final = frozenset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.support.process import ADMIN_KEY, Service, dies_with_us, eventually, 
 
 SESSIONS: Final = "/api/v1/sessions"
 ENDED: Final = frozenset({"completed", "failed", "timed_out", "stopped", "lost"})
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
 
 
 class Worker(Service):
@@ -112,6 +113,13 @@ def runs(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
+def waits_for(pid: int, number: signal.Signals) -> bool:
+    """True while a signal that was sent to a process has not reached it."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    pending = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd", "ShdPnd"))]
+    return any(mask >> number - 1 & 1 for mask in pending)
+
+
 async def make(client: aiohttp.ClientSession, prompt: str = "do it", **more: Any) -> str:
     """An agent session that waits for a worker."""
     body = {"kind": "agent", "spec": {"prompt": prompt}, **more}
@@ -165,3 +173,10 @@ async def say(client: aiohttp.ClientSession, session: str, content: str) -> None
     """A user says something."""
     async with client.post(f"{SESSIONS}/{session}/messages", json={"content": content}) as answer:
         assert answer.status == 201, await answer.text()
+
+
+async def stop(client: aiohttp.ClientSession, session: str) -> None:
+    """A user stops the session."""
+    path = f"{SESSIONS}/{session}/transitions"
+    async with client.post(path, json={"to": "stopped"}) as answer:
+        assert answer.status == 200, await answer.text()

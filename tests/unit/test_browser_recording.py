@@ -21,7 +21,7 @@ from tests.support.process import eventually
 from tests.support.scripted_browsers import ScriptedBrowser, ScriptedBrowsers
 from tests.support.sessions import EPOCH_US, session_in
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Studio:

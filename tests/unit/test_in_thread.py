@@ -20,7 +20,7 @@ async def test_who_is_cancelled_waits_and_what_was_made_is_undone(cancels):
     undone: list[str] = []
 
     def work():
-        go.wait(10)
+        go.wait(60)
         return "made"
 
     waiting = asyncio.create_task(to_its_end(work, undone.append))
@@ -39,7 +39,7 @@ async def test_nothing_is_undone_of_work_that_failed():
     go = threading.Event()
 
     def work():
-        go.wait(10)
+        go.wait(60)
         raise ValueError
 
     undone: list[None] = []

@@ -29,7 +29,7 @@ def test_what_is_started_during_the_sweep_is_ended_too(monkeypatch):
     monkeypatch.setattr(leftovers, "processes", looking)
     try:
         assert leftovers.end_processes(lambda words: mark.encode() in words) == 2
-        assert [process.wait(10) for process in running] == [-9, -9]
+        assert [process.wait(60) for process in running] == [-9, -9]
     finally:
         for process in running:
             process.kill()

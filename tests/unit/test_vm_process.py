@@ -58,8 +58,9 @@ async def test_a_program_that_is_not_there():
 @pytest.mark.slow(reason="waits until one that stands still is given up")
 async def test_who_should_work_and_stands_still_is_not_waited_for():
     busy = Process(["sh", "-c", "while :; do :; done"], [])
-    with pytest.raises(MachineFailed, match="a sum took more than 1 s"):
-        await busy.unless_dead(asyncio.Event().wait(), 1, "a sum", still_s=0.4)
+    # Where others are busy too, it may not have its turn for a while.
+    with pytest.raises(MachineFailed, match="a sum took more than 5 s"):
+        await busy.unless_dead(asyncio.Event().wait(), 5, "a sum", still_s=2)
     os.kill(busy.pid, signal.SIGSTOP)
     with pytest.raises(MachineFailed, match="stands still while a sum is under way"):
         await busy.unless_dead(asyncio.Event().wait(), 60, "a sum", still_s=0.1)

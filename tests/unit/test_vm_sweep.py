@@ -17,9 +17,13 @@ def pretend():
 
     def start(*arguments):
         # It waits by itself: a child would have the same arguments until it becomes a program.
-        waiting = ["sh", "-c", "read -r _", *arguments]
-        running.append(subprocess.Popen(waiting, stdin=subprocess.PIPE))
-        return running[-1]
+        waiting = ["sh", "-c", "echo; read -r _", *arguments]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(waiting, stdin=pipe, stdout=pipe)
+        running.append(process)
+        assert process.stdout is not None
+        process.stdout.readline()  # from then on it has its arguments
+        return process
 
     yield start
     for process in running:
@@ -41,7 +45,7 @@ def test_only_machines_of_this_folder_are_orphans(tmp_path, pretend):
     ]
     assert orphans(tag) == sorted(process.pid for process in ours)
     assert end_orphans(tag) == 2
-    assert [process.wait(10) for process in ours] == [-9, -9]
+    assert [process.wait(60) for process in ours] == [-9, -9]
     assert all(process.poll() is None for process in others)
     assert end_orphans(tag) == 0
 

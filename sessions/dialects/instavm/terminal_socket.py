@@ -37,7 +37,7 @@ async def connect(request: web.Request) -> web.StreamResponse:
     The key stands in the URL; a wrong one is told by the code that clients know for it.
     """
     socket = web.WebSocketResponse(
-        heartbeat=request.app[SETTINGS].heartbeat_s,
+        heartbeat=request.app[SETTINGS].probe_s,
         max_msg_size=MESSAGE_BYTES_MAX,
         compress=False,
         timeout=CLOSE_S,

@@ -96,7 +96,7 @@ async def _connected(
 ) -> web.StreamResponse:
     """A websocket that serves until the client leaves or the browser ends."""
     socket = web.WebSocketResponse(
-        heartbeat=request.app[SETTINGS].heartbeat_s,
+        heartbeat=request.app[SETTINGS].probe_s,
         max_msg_size=bytes_max,
         compress=False,
         timeout=CLOSE_S,

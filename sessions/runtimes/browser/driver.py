@@ -20,6 +20,7 @@ from sessions.runtimes.leftovers import began_at, processes, stat_of
 _WORD: Final = b"run-driver"
 _ANSWER_S: Final = 5.0
 _STOP_S: Final = 2.0
+_REAPED_S: Final = 10.0
 
 
 class Driver:
@@ -35,6 +36,8 @@ class Driver:
         self._starting: asyncio.Task[Playwright] | None = None
         self._pid = 0
         self._pidfd = -1
+        self._over: asyncio.Future[None] | None = None
+        """Done when the process was waited for."""
 
     @property
     def pid(self) -> int:
@@ -85,11 +88,11 @@ class Driver:
                 if starting.exception() is None:
                     self._playwright = starting.result()
             playwright, self._playwright = self._playwright, None
-            if playwright is None:
-                return
-            if not await _stopped(playwright):
+            if playwright is not None and not await _stopped(playwright):
                 self.kill()
-                await _stopped(playwright)
+            if self._over is not None:
+                # To stop it twice does nothing, and it is over only when it was waited for.
+                await asyncio.wait({self._over}, timeout=_REAPED_S)
             self._forget()
 
     async def _start(self) -> Playwright:
@@ -100,7 +103,7 @@ class Driver:
         try:
             async with asyncio.timeout(self._start_s):
                 playwright = await beginning.start()
-            _expect_its_end(beginning)
+            self._over = _end_of(beginning)
         except TimeoutError:
             error = BrowserFailed("Playwright's driver did not start in time")
         except (Error, OSError) as failure:
@@ -150,12 +153,17 @@ async def _stopped(playwright: Playwright) -> bool:
     return True
 
 
-def _expect_its_end(beginning: object) -> None:
-    """Keep the loop from complaining about a broken pipe: it is told by the process's own end."""
+def _end_of(beginning: object) -> asyncio.Future[None] | None:
+    """The end of its process, and of all that was read from it.
+
+    It tells of a broken pipe, too: the loop need not complain of that.
+    """
     transport = getattr(getattr(beginning, "_client", None), "_transport", None)
     broken = getattr(transport, "on_error_future", None)
     if isinstance(broken, asyncio.Future):
         broken.add_done_callback(lambda future: future.cancelled() or future.exception())
+    over = getattr(transport, "_stopped_future", None)
+    return over if isinstance(over, asyncio.Future) else None
 
 
 def _drivers() -> list[int]:

@@ -48,6 +48,11 @@ class Channel:
         """Hang up; whoever still waits is told."""
         await self._line.close()
 
+    @property
+    def over(self) -> bool:
+        """True once the line is gone."""
+        return self._line.over
+
     async def ended(self) -> str:
         """Wait until the line is gone; why it is."""
         return await self._line.ended()

@@ -84,6 +84,11 @@ class Line:
         """Hear no more of it."""
         self._listeners.pop(number, None)
 
+    @property
+    def over(self) -> bool:
+        """True once the stream has ended."""
+        return self._ended.is_set()
+
     async def ended(self) -> str:
         """Wait until the stream is over; why it is."""
         await self._ended.wait()

@@ -50,8 +50,10 @@ async def check(found: Found, value: object, timeout_ms: float) -> bool:
     try:
         await found.handle.set_checked(wanted, timeout=min(timeout_ms, PATIENCE_MS))
     except DriverTimeout:
-        # Often the box itself is invisible, and a picture of one is in its label.
-        await found.handle.evaluate("one => (one.labels?.[0] ?? one).click()")
+        # Often the box itself is invisible, and a picture of one is in its label. A busy page may
+        # have changed it all the same, and would change it back.
+        if await found.handle.is_checked() is not wanted:
+            await found.handle.evaluate("one => (one.labels?.[0] ?? one).click()")
     state = await found.handle.is_checked()
     if state is not wanted:
         raise Unusable(f"{found.name} did not change", FAILED)

@@ -32,6 +32,7 @@ IDLE_S: Final = 2.0
 READY_MS: Final = 2_000
 _MOVES_MAX: Final = 5
 _AWAITED: Final = frozenset({"document", "fetch", "xhr", "script"})
+_NO_PAGE: Final = "net::ERR_ABORTED"
 _UNKNOWN_VIEW: Final = Viewport(
     scroll_x=0, scroll_y=0, width=0, height=0, total_width=0, total_height=0
 )
@@ -55,6 +56,8 @@ class Tab:
         """True for a page that went on loading for longer than anybody waits."""
         self.page = page
         self._asked: set[Request] = set()
+        self._coming: Request | None = None
+        """The next document, which may be had as a whole before the page shows any of it."""
         self._idle = asyncio.Event()
         self._devtools: CDPSession | None = None
         self._listen(page)
@@ -72,7 +75,7 @@ class Tab:
     @property
     def busy(self) -> bool:
         """Whether it still waits for something that it asked for, and that may come."""
-        return bool(self._asked) and not self.endless
+        return self._waits and not self.endless
 
     def replace(self, page: Page) -> None:
         """It goes on with another page."""
@@ -80,14 +83,14 @@ class Tab:
         self.title = ""
         self.crashed = self.hung = self.endless = False
         self.known.clear()
-        self._asked.clear()
-        self._idle.set()
+        self.begin()
         self._devtools = None
         self._listen(page)
 
     def begin(self) -> None:
         """Something new is done: what was asked for before is not waited for any more."""
         self._asked.clear()
+        self._coming = None
         self._idle.set()
 
     async def ask(
@@ -202,7 +205,7 @@ class Tab:
         page.on("crash", self._has_crashed)
         page.on("request", self._request_began)
         page.on("requestfinished", self._request_ended)
-        page.on("requestfailed", self._request_ended)
+        page.on("requestfailed", self._request_failed)
         page.on("framenavigated", self._navigated)
 
     def _opens(self, _: dict[str, Any]) -> None:
@@ -216,13 +219,36 @@ class Tab:
     def _navigated(self, frame: Frame) -> None:
         if frame is self.page.main_frame:
             self.crashed = self.hung = self.endless = False
+            self._coming = None
+            self._look_idle()
+
+    @property
+    def _waits(self) -> bool:
+        return bool(self._asked) or self._coming is not None
+
+    def _look_idle(self) -> None:
+        if not self._waits:
+            self._idle.set()
 
     def _request_began(self, request: Request) -> None:
         if request.resource_type in _AWAITED and len(self._asked) < 500:
             self._asked.add(request)
+            if self._is_next(request):
+                self._coming = request
             self._idle.clear()
+
+    def _is_next(self, request: Request) -> bool:
+        try:
+            return request.is_navigation_request() and request.frame is self.page.main_frame
+        except Error:
+            return False  # its frame is not known yet
 
     def _request_ended(self, request: Request) -> None:
         self._asked.discard(request)
-        if not self._asked:
-            self._idle.set()
+        self._look_idle()
+
+    def _request_failed(self, request: Request) -> None:
+        # After any other failure comes a page that tells of it.
+        if request is self._coming and _NO_PAGE in (request.failure or ""):
+            self._coming = None
+        self._request_ended(request)
