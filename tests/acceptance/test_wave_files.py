@@ -11,7 +11,7 @@ import pytest
 from sessions.serve import tls_of
 from sessions.settings import Settings
 from tests.support.certificates import certificate
-from tests.support.process import refused, serving
+from tests.support.process import eventually, refused, serving
 from tests.support.service import PROBLEM, ask, start
 from tests.support.wave import has_cors
 from tests.support.wave_tests import ALL, MANUAL, SILENT, page, put, write_tests
@@ -313,10 +313,15 @@ async def test_a_service_refuses_to_start_without_its_tests(tmp_path):
     assert not (tmp_path / "data" / "log.db").exists()
 
 
-def https_port(service):
-    """The port that the system chose, as the log of the service tells it."""
-    (line,) = [line for line in service.stderr.splitlines() if '"service.https"' in line]
-    return json.loads(line)["port"]
+async def https_port(service):
+    """The port that the system chose, as the log of the service tells it a moment later."""
+
+    def told():
+        lines = service.stderr.splitlines(keepends=True)
+        return [one for one in lines if '"service.https"' in one and one.endswith("\n")]
+
+    await eventually(lambda: bool(told()), 60, "the port for https")
+    return json.loads(told()[0])["port"]
 
 
 async def test_both_ports_are_one_service(tmp_path, folder):
@@ -328,12 +333,12 @@ async def test_both_ports_are_one_service(tmp_path, folder):
         serving(tmp_path / "data", "--wave-tests", str(folder), *tls) as service,
         aiohttp.ClientSession(service.url) as plain,
         aiohttp.ClientSession(
-            f"https://127.0.0.1:{https_port(service)}",
+            f"https://127.0.0.1:{await https_port(service)}",
             connector=aiohttp.TCPConnector(ssl=context),
         ) as secure,
     ):
         assert service.url.startswith("http://127.0.0.1:")
-        assert service.port != https_port(service)
+        assert service.port != await https_port(service)
         for one, other in ((plain, secure), (secure, plain)):
             token = (await ask(one, "POST", "/api/sessions", json={}))["token"]
             found = await ask(other, "GET", f"/_wave/api/sessions/{token}/status")
