@@ -84,6 +84,18 @@ async def endless():
         await asyncio.sleep(0.001)
 
 
+async def test_a_line_that_takes_nothing_more_is_over_for_whoever_is_told_so():
+    ours, theirs = socket.socketpair()
+    with theirs:
+        channel = Channel(*await asyncio.open_unix_connection(sock=ours))
+        # What is read from it would go on for ever.
+        theirs.shutdown(socket.SHUT_RD)
+        with pytest.raises(MachineFailed, match="the line to the machine broke"):
+            await channel.ping()
+        assert channel.over
+        await channel.close()
+
+
 async def test_callers_that_leave_at_any_moment_leave_nothing(guest):
     (guest.home / "file").write_bytes(bytes(MIB))
     assert (await guest.python("x = 'y' * 300_000")).exit_code == 0

@@ -113,8 +113,10 @@ class Line:
         try:
             self._writer.write(data)
             await self._writer.drain()
-        except OSError:
+        except OSError as error:
             pending.abandon()
+            # Known here before it is read there: whoever looks must find the line over.
+            self._fail(_broken(error))
             raise self.failure() from None
         except BaseException:
             pending.abandon()
@@ -204,7 +206,7 @@ class Line:
         except FrameError as error:
             self._fail(f"the agent of the machine sent {error}")
         except OSError as error:
-            self._fail(f"the line to the machine broke: {error.strerror or error}")
+            self._fail(_broken(error))
         else:
             self._fail("the machine is gone")
 
@@ -230,3 +232,7 @@ class Line:
         listeners, self._listeners = self._listeners, {}
         for listener in listeners.values():
             listener.failed(self.failure())
+
+
+def _broken(error: OSError) -> str:
+    return f"the line to the machine broke: {error.strerror or error}"
