@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -65,13 +66,19 @@ class Door:
         self._troubles: deque[Trouble] = deque(maxlen=TROUBLES_KEPT)
 
     async def open(self) -> None:
-        """Listen; raises OSError."""
+        """Listen; raises OSError, and leaves nothing behind then, nor where it is cancelled."""
+        # To begin at once would leave the socket to nobody when that is cancelled.
         self._listening = await asyncio.start_server(
-            self._connected, HOST, 0, limit=STREAM_BYTES, backlog=BACKLOG
+            self._connected, HOST, 0, limit=STREAM_BYTES, backlog=BACKLOG, start_serving=False
         )
         self.port = self._listening.sockets[0].getsockname()[1]
         self.server = f"http://{HOST}:{self.port}"
         self._dialer.kept_back.add(self.port)
+        try:
+            await self._listening.start_serving()
+        except BaseException:
+            await self.close()
+            raise
 
     @property
     def living(self) -> bool:
@@ -119,10 +126,13 @@ class Door:
 
     async def close(self) -> None:
         """Cut off every connection; may be repeated, never raises."""
-        if self._listening is not None:
-            self._listening.close()
-            self._listening = None
-            self._dialer.kept_back.discard(self.port)
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            try:
+                await _deaf(listening)
+            finally:
+                listening.close()
+                self._dialer.kept_back.discard(self.port)
         connections = list(self._connections)
         for task in connections:
             task.cancel()
@@ -135,22 +145,24 @@ class Door:
             return
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        task.add_done_callback(partial(self._served, writer))
+
+    def _served(self, writer: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        # Here, since a task that is cancelled before its first step runs nothing of its own.
+        self._connections.discard(task)
+        if task.cancelled():
+            writer.transport.abort()
+        else:
+            writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            if not is_own_process(writer):
-                writer.write(answer(403, "Nobody else gets out by this door."))
-            elif len(self._connections) > CONNECTIONS_MAX:
-                writer.write(answer(503, "The browser has too many connections."))
-            else:
-                with contextlib.suppress(OSError, EOFError, ValueError):
-                    await forward_proxy.serve(reader, writer, self._dialer, self)
-        except asyncio.CancelledError:
-            writer.transport.abort()
-            raise
-        finally:
-            writer.close()
+        if not is_own_process(writer):
+            writer.write(answer(403, "Nobody else gets out by this door."))
+        elif len(self._connections) > CONNECTIONS_MAX:
+            writer.write(answer(503, "The browser has too many connections."))
+        else:
+            with contextlib.suppress(OSError, EOFError, ValueError):
+                await forward_proxy.serve(reader, writer, self._dialer, self)
 
 
 class Guard:
@@ -180,6 +192,14 @@ class Guard:
         await asyncio.gather(*(door.close() for door in self._doors))
         self._doors.clear()
         self._dialer.close()
+
+
+async def _deaf(server: asyncio.Server) -> None:
+    """No connection is on its way in afterwards: a server that is closed drops its socket."""
+    for each in server.sockets:
+        asyncio.get_running_loop().remove_reader(each.fileno())
+    # What was accepted in this turn of the loop is attached in the next.
+    await asyncio.sleep(0)
 
 
 def _wanted(url: str) -> tuple[str, int, str | None]:
