@@ -14,6 +14,7 @@ from projections.folds.session import Session
 from projections.folds.vm import Vm
 from sessions.caller import Caller
 from sessions.domain.rejections import NotFound
+from sessions.web.answer import Answer
 from sessions.web.appkeys import SESSIONS
 from sessions.web.bodies import decode, read_body
 
@@ -41,17 +42,12 @@ def answer(body: Any, state: Session | Vm) -> web.Response:
 
 def encoded_answer(body: bytes, state: Session | Vm) -> web.Response:
     """As `answer`, of JSON that is encoded already."""
-    return web.Response(
-        body=body,
-        content_type="application/json",
-        headers={SESSION_POSITION: str(state.position)},
-    )
+    return Answer(body, 200, {SESSION_POSITION: str(state.position)})
 
 
 def json_answer(body: Any, status: int = 200) -> web.Response:
     """`body` as JSON."""
-    raw = msgspec.json.encode(body)
-    return web.Response(body=raw, status=status, content_type="application/json")
+    return Answer(msgspec.json.encode(body), status)
 
 
 async def json_array(items: Sequence[T], view: Callable[[T], Any]) -> web.Response:
@@ -60,7 +56,7 @@ async def json_array(items: Sequence[T], view: Callable[[T], Any]) -> web.Respon
     for start in range(0, len(items), AT_ONCE):
         encoded += [msgspec.json.encode(view(item)) for item in items[start : start + AT_ONCE]]
         await asyncio.sleep(0)
-    return web.Response(body=b"[%b]" % b",".join(encoded), content_type="application/json")
+    return Answer(b"[%b]" % b",".join(encoded))
 
 
 async def optional_body(request: web.Request) -> Any:

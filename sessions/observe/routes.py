@@ -19,6 +19,7 @@ from sessions.failure import Failure
 from sessions.metrics import Metrics
 from sessions.observe.client import ChunkedSseClient, SseClient, TransportClient, WebsocketClient
 from sessions.observe.protocol import Filter, Gap, Hello
+from sessions.web.answer import Answer
 from sessions.web.appkeys import ACCESS, BROADCAST, FEED, LOG, METRICS, SETTINGS
 from sessions.web.auth import caller_of, secret_of
 
@@ -143,7 +144,7 @@ async def _poll(request: web.Request) -> web.Response:
         if items or asyncio.get_running_loop().time() >= deadline:
             break
     body = msgspec.json.encode(Page(request.app[LOG].head().epoch, items, position))
-    return web.Response(body=body, content_type="application/json")
+    return Answer(body)
 
 
 async def _page(source: Feed, after: Position, deadline: float) -> Sequence[Recorded]:

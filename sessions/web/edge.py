@@ -15,6 +15,7 @@ from sessions import ids
 from sessions.failure import Failure, failure_of
 from sessions.logging import RequestLine, request_log
 from sessions.metrics import Metrics
+from sessions.web.answer import Answer
 from sessions.web.appkeys import LINE
 from sessions.web.surface import Handler, Surface
 
@@ -68,7 +69,9 @@ class Edge:
                 failure = _failure(error)
                 line.code = failure.code
                 response = _refusal(surface, failure)
-            if not response.prepared:
+            if isinstance(response, Answer):
+                response.fields[REQUEST_ID] = line.correlation_id
+            elif not response.prepared:
                 response.headers[REQUEST_ID] = line.correlation_id
             seconds = time.perf_counter() - began
             requests.answered(label, response.status, seconds)

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from sessions.metrics import CONTENT_TYPE
+from sessions.web.answer import Answer
 from sessions.web.appkeys import FOLLOWER, HEADS, LOG, METRICS
 
 
@@ -37,7 +38,7 @@ _ALIVE: Final = msgspec.json.encode(Liveness())
 
 async def livez(_: web.Request) -> web.Response:
     """200 while the process turns."""
-    return web.Response(body=_ALIVE, content_type="application/json")
+    return Answer(_ALIVE)
 
 
 async def readyz(request: web.Request) -> web.Response:
@@ -53,11 +54,7 @@ async def readyz(request: web.Request) -> web.Response:
         reason=reason,
         heads=str(request.app[HEADS].failure or ""),
     )
-    return web.Response(
-        status=200 if body.ready else 503,
-        body=msgspec.json.encode(body),
-        content_type="application/json",
-    )
+    return Answer(msgspec.json.encode(body), 200 if body.ready else 503)
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from sessions.dialects.galtea.openapi import document
+from sessions.web.answer import Answer
 from sessions.web.surface import Handler, Route
 
 PREFIX: Final = "/galtea"
@@ -20,9 +21,7 @@ _LINK: Final = f'<{PREFIX}/openapi.json>; rel="service-desc"'
 async def entrance(_: web.Request) -> web.Response:
     """Where the OpenAPI document is."""
     body = msgspec.json.encode({"openapi": f"{PREFIX}/openapi.json"})
-    return web.Response(
-        body=body, content_type="application/json", headers={"Link": _LINK, **_FRESH}
-    )
+    return Answer(body, 200, {"Link": _LINK, **_FRESH})
 
 
 def openapi(routes: tuple[Route, ...]) -> Handler:
@@ -30,7 +29,7 @@ def openapi(routes: tuple[Route, ...]) -> Handler:
     body = msgspec.json.encode(document(routes, PREFIX))
 
     async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="application/json", headers=_FRESH)
+        return Answer(body, 200, _FRESH)
 
     return answer
 

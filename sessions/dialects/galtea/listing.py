@@ -18,6 +18,7 @@ from sessions.caller import Caller
 from sessions.dialects.galtea import queries, wire
 from sessions.dialects.galtea.queries import Page
 from sessions.dialects.galtea.sessions import named
+from sessions.web.answer import Answer
 from sessions.web.appkeys import FOLLOWER, LOG, VIEWS
 from sessions.web.auth import authorised
 
@@ -58,7 +59,7 @@ async def list_(request: web.Request) -> web.Response:
     async for page in pages:
         # One after the other, so that thousands do not keep everybody else waiting.
         encoded += [msgspec.json.encode(wire.session_view(state)) for state in page]
-    return web.Response(body=b"[%b]" % b",".join(encoded), content_type="application/json")
+    return Answer(b"[%b]" % b",".join(encoded))
 
 
 def _filter(request: web.Request, part: Page, who: Caller) -> SessionFilter:

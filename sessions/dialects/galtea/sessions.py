@@ -15,6 +15,7 @@ from sessions.dialects.reading import json_answer, session_of_kind
 from sessions.dialects.rendered import Rendered
 from sessions.domain.commands import Delete
 from sessions.domain.rejections import NotFound
+from sessions.web.answer import Answer
 from sessions.web.appkeys import CATALOG, SESSIONS
 from sessions.web.auth import authorised
 from sessions.web.bodies import json_body
@@ -42,7 +43,7 @@ async def get(request: web.Request) -> web.Response:
     shown_id = request.match_info["id"]
     state = await named(request, shown_id, who)
     body = _rendered.body(state, shown_id, wire.session_view)
-    return web.Response(body=body, content_type="application/json")
+    return Answer(body)
 
 
 async def change(request: web.Request) -> web.Response:

@@ -17,6 +17,7 @@ from sessions.domain.rejections import Forbidden, NotFound
 from sessions.execution_results import Execution
 from sessions.failure import Failure
 from sessions.runtimes.vm.port import Program
+from sessions.web.answer import Answer
 from sessions.web.appkeys import MACHINES, SESSIONS
 from sessions.web.auth import authorised, caller_of, secret_of
 from sessions.web.bodies import json_body
@@ -66,7 +67,7 @@ async def _answered(shape: Callable[[Execution], Any], execution: Execution) -> 
 
     large = len(execution.stdout) + len(execution.stderr) > LARGE_BYTES
     raw = await asyncio.to_thread(body) if large else body()
-    return web.Response(body=raw, content_type="application/json")
+    return Answer(raw)
 
 
 async def _asked(request: web.Request) -> tuple[Caller, str, Program]:

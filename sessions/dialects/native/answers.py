@@ -18,6 +18,7 @@ from sessions.dialects.native import queries, wire
 from sessions.dialects.rendered import Rendered
 from sessions.failure import Failure
 from sessions.service import Once
+from sessions.web.answer import Answer
 from sessions.web.appkeys import FOLLOWER, LOG, SESSIONS
 
 SESSION_POSITION: Final = "Session-Position"
@@ -32,23 +33,23 @@ def json_answer(
     body: Any, status: int = 200, headers: dict[str, str] | None = None
 ) -> web.Response:
     """`body` as JSON."""
-    return web.Response(body=_encode(body), status=status, headers=headers, content_type=wire.JSON)
+    return Answer(_encode(body), status, headers or {})
 
 
 def _view(state: Session, _: str) -> wire.SessionView:
     return wire.session_view(state)
 
 
-def session_answer(state: Session, status: int = 200) -> web.Response:
+def session_answer(state: Session, status: int = 200) -> Answer:
     """A session with its revision as `ETag` and `Session-Position`."""
     revision = str(state.position)
-    headers = {"ETag": f'"{revision}"', SESSION_POSITION: revision, "Content-Type": wire.JSON}
+    headers = {"ETag": f'"{revision}"', SESSION_POSITION: revision}
     if status == 201:
         headers["Location"] = f"/api/v1/sessions/{state.id}"
         body = _encode(wire.session_view(state))  # most sessions are never read in this state
     else:
         body = _rendered.body(state, "", _view)
-    return web.Response(body=body, status=status, headers=headers)
+    return Answer(body, status, headers)
 
 
 def seen_position(request: web.Request) -> Position:

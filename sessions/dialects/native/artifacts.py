@@ -46,7 +46,7 @@ async def add(request: web.Request) -> web.Response:
             once=once_of(request, asked),
         )
     answer = session_answer(state, 201)
-    answer.headers["Location"] = f"/api/v1/sessions/{state.id}/artifacts/{command.sha256}"
+    answer.fields["Location"] = f"/api/v1/sessions/{state.id}/artifacts/{command.sha256}"
     return answer
 
 

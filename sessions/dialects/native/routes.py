@@ -27,6 +27,7 @@ from sessions.dialects.native import work_operations as jobs
 from sessions.dialects.native.operation import route
 from sessions.observe import routes as observe
 from sessions.web import health
+from sessions.web.answer import Answer
 from sessions.web.surface import Surface
 
 _SESSION: Final = "/api/v1/sessions/{id}"
@@ -34,7 +35,7 @@ _SESSION: Final = "/api/v1/sessions/{id}"
 
 async def openapi_json(_: web.Request) -> web.Response:
     """This document."""
-    return web.Response(body=DOCUMENT, content_type=wire.JSON)
+    return Answer(DOCUMENT)
 
 
 ROUTES: Final = (

@@ -216,7 +216,7 @@ async def _sensitive(
 
 def _message_added(state: Session) -> web.Response:
     answer = session_answer(state, 201)
-    answer.headers["Location"] = f"/api/v1/sessions/{state.id}/messages"
+    answer.fields["Location"] = f"/api/v1/sessions/{state.id}/messages"
     return answer
 
 

@@ -22,6 +22,7 @@ from sessions.dialects.reading import optional_body, session_of_kind
 from sessions.domain.rejections import AlreadyEnded, NotFound
 from sessions.failure import Failure
 from sessions.runtimes.browser.port import Action, PageRefused, ScrapeWanted
+from sessions.web.answer import Answer
 from sessions.web.appkeys import BROWSERS, CLOCK_US, EARLY_SPACES, SESSIONS
 from sessions.web.auth import authorised
 
@@ -175,7 +176,7 @@ async def _operated(
     def encoded() -> bytes:
         return msgspec.json.encode(page_answer(session, seen, images))
 
-    return web.Response(body=await asyncio.to_thread(encoded), content_type="application/json")
+    return Answer(await asyncio.to_thread(encoded))
 
 
 async def _made(request: web.Request, asked: wire_early.Start, who: Caller) -> Session:

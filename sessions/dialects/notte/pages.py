@@ -22,6 +22,7 @@ from sessions.dialects.queries import boolean
 from sessions.dialects.reading import optional_body, session_of_kind
 from sessions.domain.rejections import NotFound
 from sessions.runtimes.browser.port import Action, Done, PageRefused
+from sessions.web.answer import Answer
 from sessions.web.appkeys import BROWSERS, CLOCK_US
 from sessions.web.auth import authorised
 from sessions.web.bodies import json_body
@@ -125,4 +126,4 @@ async def _answered(shape: Callable[[], Any], *, large: bool = False) -> web.Res
         return msgspec.json.encode(shape())
 
     raw = await asyncio.to_thread(body) if large else body()
-    return web.Response(body=raw, content_type="application/json")
+    return Answer(raw)

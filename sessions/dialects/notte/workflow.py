@@ -14,6 +14,7 @@ from sessions.dialects import fastapi
 from sessions.dialects.notte import wire_workflow
 from sessions.dialects.queries import boolean
 from sessions.failure import FieldError
+from sessions.web.answer import Answer
 from sessions.web.appkeys import BROWSERS
 from sessions.web.auth import authorised
 
@@ -38,7 +39,7 @@ async def code(request: web.Request) -> web.Response:
     def body() -> bytes:
         return msgspec.json.encode(wire_workflow.script(steps, whole=whole))
 
-    return web.Response(body=await asyncio.to_thread(body), content_type="application/json")
+    return Answer(await asyncio.to_thread(body))
 
 
 async def _steps(request: web.Request, who: Caller) -> list[Step]:

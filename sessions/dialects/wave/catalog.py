@@ -10,6 +10,7 @@ from sessions.dialects.wave import wire, wire_catalog
 from sessions.dialects.wave.access import wave_caller
 from sessions.dialects.wave.sessions import answer
 from sessions.testset.testset import TestSet
+from sessions.web.answer import Answer
 from sessions.web.appkeys import SETTINGS, TEST_SET
 
 
@@ -17,7 +18,7 @@ async def tests(request: web.Request) -> web.Response:
     """All tests by API (section 1.3)."""
     wave_caller(request, "sessions:read")
     body = _all_tests(request.app[TEST_SET])
-    return web.Response(body=body, headers=wire.CORS, content_type=wire.JSON)
+    return Answer(body, 200, wire.CORS)
 
 
 async def apis(request: web.Request) -> web.Response:

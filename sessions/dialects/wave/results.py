@@ -17,7 +17,7 @@ from sessions.dialects.wave import archives, report_page, viewer, wire, wire_imp
 from sessions.dialects.wave.access import wave_caller
 from sessions.dialects.wave.outcomes import shown
 from sessions.dialects.wave.run_results import UPLOAD_BYTES_MAX
-from sessions.dialects.wave.sessions import answer, test_run, test_run_or_none
+from sessions.dialects.wave.sessions import answer, done, test_run, test_run_or_none
 from sessions.domain.rejections import NotFound
 from sessions.failure import Failure
 from sessions.web.appkeys import ARTIFACTS, CLOCK_US, FOLLOWER, LOG, RESULTS, RUNS, SETTINGS, VIEWS
@@ -107,7 +107,7 @@ async def replace_api_json(request: web.Request) -> web.Response:
         raise ArtifactTooLarge(f"more than {UPLOAD_BYTES_MAX} bytes")
     run = await request.app[RUNS].get(state.id, who)
     await request.app[RESULTS].replace(state.id, api, run, body_parts(request), who)
-    return web.Response(headers=wire.CORS)
+    return done()
 
 
 async def report_uri(request: web.Request) -> web.Response:

@@ -20,6 +20,7 @@ from sessions.dialects.wave.agents import browser_of
 from sessions.domain.commands import CreateSession, FireClocks
 from sessions.domain.rejections import Deleted, NotFound
 from sessions.failure import Failure
+from sessions.web.answer import Answer
 from sessions.web.appkeys import CLOCK_US, FOLLOWER, LOG, SESSIONS, VIEWS
 from sessions.web.bodies import decode, read_body
 
@@ -64,18 +65,18 @@ async def status(request: web.Request) -> web.Response:
 async def anything_else(request: web.Request) -> web.Response:
     """What browsers ask before they ask; the API has nothing else here (section 1.1)."""
     if request.method == "OPTIONS":
-        return web.Response(headers=wire.CORS)
+        return done()
     raise Failure(404, "no_such_route", "There is nothing at this path.")
 
 
 def answer(value: Any) -> web.Response:
     """`value` as WAVE's JSON, for a page of any origin."""
-    return web.Response(body=wire.text(value), headers=wire.CORS, content_type=wire.JSON)
+    return Answer(wire.text(value), 200, wire.CORS)
 
 
 def done() -> web.Response:
     """200 without a body: how WAVE answers a command, also one that changed nothing."""
-    return web.Response(headers=wire.CORS)
+    return Answer(b"", 200, wire.CORS)
 
 
 async def test_run_or_none(request: web.Request, who: Caller) -> Session | None:
