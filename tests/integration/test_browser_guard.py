@@ -1,11 +1,9 @@
 """The guard as a forward proxy: what it lets through, what it refuses, what it counts."""
 
 import asyncio
-import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +13,6 @@ from sessions.runtimes.browser.guard import Door, Guard
 from sessions.runtimes.browser.peers import owner_of
 from sessions.runtimes.browser.port import UpstreamProxy
 from sessions.runtimes.browser.upstream import BadProxy
-from tests.support.process import eventually
 
 WAIT_S = 60
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -365,45 +362,6 @@ async def test_names_that_are_not_resolved_hold_up_nobody_else(served, make_guar
     await one.close()
     await asyncio.gather(*lost, return_exceptions=True)
     assert at_once[0] == 0
-
-
-def sockets() -> int:
-    """How many of them this process holds."""
-    held = 0
-    for fd in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):
-            held += str(fd.readlink()).startswith("socket:")
-    return held
-
-
-async def test_a_door_that_is_given_up_on_its_way_leaves_no_socket(make_guard) -> None:
-    guard, before, steps = make_guard(""), sockets(), 0
-    while True:
-        opening = asyncio.create_task(guard.door())
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        if opening.done():
-            break
-        opening.cancel()
-        await asyncio.wait({opening})
-        assert opening.cancelled()
-        assert sockets() == before, f"after {steps} steps"
-        steps += 1
-    assert (await opening).living
-    assert steps > 1
-
-
-async def test_a_connection_is_closed_with_its_door_however_young_it_is(make_guard) -> None:
-    before = sockets()
-    for steps in range(10):
-        guard = make_guard("")
-        door = await guard.door()
-        with socket.create_connection(("127.0.0.1", door.port)):
-            for _ in range(steps):
-                await asyncio.sleep(0)
-            await guard.close()
-            # The near end is this test's own.
-            await eventually(lambda: sockets() == before + 1, 2, f"one socket, {steps} steps on")
 
 
 async def test_who_holds_a_connection_is_known(make_guard) -> None:
