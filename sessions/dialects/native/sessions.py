@@ -32,7 +32,7 @@ from sessions.service import Once
 from sessions.turn_messages import spoken_in
 from sessions.web.appkeys import ERASURES, SESSIONS, SETTINGS, VAULT, VIEWS
 from sessions.web.auth import authorised
-from sessions.web.bodies import json_body
+from sessions.web.bodies import json_body, read_body
 
 _create: Final = msgspec.json.Decoder(wire.CreateSession)
 _patch: Final = msgspec.json.Decoder(wire.PatchSession)
@@ -230,4 +230,4 @@ async def _earlier(request: web.Request, who: Caller, once: Once | None) -> Sess
 async def _once(request: web.Request, *, sensitive: bool = False) -> Once | None:
     if IDEMPOTENCY_KEY not in request.headers:
         return None
-    return once_of(request, await request.read(), sensitive=sensitive)
+    return once_of(request, await read_body(request), sensitive=sensitive)
