@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import bisect
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from eventstore.sqlite.archive import read_only_uri
 from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padded_size
 from eventstore.sqlite.named import named_queries
 from eventstore.sqlite.transaction import Statement, TransactionConnection, transact
-from projections.cache_file import Stale, discard, worthless
+from projections.cache_file import Stale, decoded, discard, worthless
 from projections.states import Rows
 from projections.subjects import VIEWS_VERSION, Subject
 
@@ -119,10 +120,12 @@ class Snapshots:
     async def close(self) -> None:
         """Close every connection; there are no snapshots then."""
         self.positions = []
-        connections, self._reader, self._writer = (self._reader, self._writer), None, None
-        for connection in connections:
-            if connection is not None:
-                await connection.close()
+        async with AsyncExitStack() as open_ones:
+            # The writer is the last to be closed: it takes the WAL with it.
+            for connection in (self._writer, self._reader):
+                if connection is not None:
+                    open_ones.push_async_callback(connection.close)
+            self._reader, self._writer = None, None
         if self._leftover is not None:
             self._leftover.unlink(missing_ok=True)
 
@@ -176,8 +179,7 @@ class Snapshots:
         assert self._reader is not None
         rows = list(await self._reader.execute_fetchall(QUERIES[query], parameters))
         self._check(snapshot)
-        decode: Callable[[str], Any] = msgspec.json.Decoder(subject.state).decode
-        return [decode(state) for (state,) in rows]
+        return decoded(rows, msgspec.json.Decoder(subject.state).decode)
 
     def _check(self, snapshot: Position) -> None:
         if self.before(snapshot) != snapshot:

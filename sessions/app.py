@@ -20,6 +20,7 @@ from eventstore.heads import KEY_FILE, HeadFolder, check_log_is_there
 from eventstore.sqlite.log import FILE_NAME as LOG_FILE
 from eventstore.sqlite.log import SqliteLog
 from eventstore.vault import Vault
+from projections.cache_file import CacheDamaged
 from projections.folds.access import Key
 from projections.folds.session import Session
 from projections.follower import Follower
@@ -167,7 +168,29 @@ async def open_service(
     machines: MakeMachines | None = None,
     browsers: MakeBrowsers | None = None,
 ) -> AsyncIterator[None]:
-    """Everything behind the handlers, from the log up; what is not given is not looked after."""
+    """Everything behind the handlers, from the log up; what is not given is not looked after.
+
+    Views that turn out to be damaged on the way are made anew: they are a cache.
+    """
+    parts = partial(_parts, app, settings, clock_us, machines, browsers)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(parts())
+        except CacheDamaged as error:
+            # Its file is gone and what had opened is closed: all of it again, over new views.
+            _views_anew(error)
+            await stack.enter_async_context(parts())
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _parts(
+    app: web.Application,
+    settings: Settings,
+    clock_us: Callable[[], int],
+    machines: MakeMachines | None,
+    browsers: MakeBrowsers | None,
+) -> AsyncIterator[None]:
     async with contextlib.AsyncExitStack() as stack:
         app[TEST_SET] = await _test_set(settings)
         key, folder = settings.folder / KEY_FILE, HeadFolder(settings.heads_folder)
@@ -186,7 +209,7 @@ async def open_service(
         app[METRICS].wave_polls.set_function(lambda: channels.waiting)
         app[VAULT] = await Vault.open(settings.folder)
         stack.push_async_callback(app[VAULT].close)
-        app[VIEWS] = await Views.open(settings.folder, log.epoch, log.size)
+        app[VIEWS] = await Views.open(settings.folder, log.epoch, log.size, _views_anew)
         stack.push_async_callback(app[VIEWS].close)
         follower, sessions = await _projections(app, log, settings, clock_us)
         stack.push_async_callback(follower.close)
@@ -217,9 +240,14 @@ async def open_service(
         app[VITAL] = [log.task, *tasks]
         # A cache that fails leaves the past slower, and the service as it is.
         tasks.append(asyncio.create_task(snapshotting.run(), name="snapshots"))
-        await open_runtimes(app, machines, browsers)
         stack.push_async_callback(_cancel, tasks)
+        await open_runtimes(app, machines, browsers)
+        app[VIEWS].check()
         yield
+
+
+def _views_anew(error: Exception) -> None:
+    _log.warning("views.made_anew", reason=str(error) or type(error).__doc__)
 
 
 def _runs(app: web.Application, log: SqliteLog) -> Runs:

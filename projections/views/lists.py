@@ -107,7 +107,7 @@ async def list_sessions(
     else:
         one = alternatives[0] if len(alternatives) == 1 else wanted
         sql, parameters = _page("s.state", one, part, limit, offset)
-    return [_session(state) for (state,) in await views.fetch(sql, parameters)]
+    return await views.listed(_session, sql, parameters)
 
 
 async def count_sessions(views: Views, wanted: SessionFilter) -> int:
@@ -306,8 +306,7 @@ async def list_vms(views: Views, wanted: VmFilter, *, before: int | None, limit:
         where.add("v.session = ?", wanted.session)
     where.one_of("v.status", wanted.statuses)
     sql = f"SELECT v.state FROM vms AS v WHERE {where.sql()} ORDER BY v.created DESC LIMIT ?"
-    rows = await views.fetch(sql, (*where.parameters, min(limit, PAGE_MAX)))
-    return [_vm(state) for (state,) in rows]
+    return await views.listed(_vm, sql, (*where.parameters, min(limit, PAGE_MAX)))
 
 
 async def list_entries(
@@ -335,8 +334,7 @@ async def list_entries(
     if before is not None:
         where.add("c.created < ?", before)
     sql = f"SELECT c.state FROM catalog AS c WHERE {where.sql()} ORDER BY c.created DESC LIMIT ?"
-    rows = await views.fetch(sql, (*where.parameters, min(limit, PAGE_MAX)))
-    return [_entry(state) for (state,) in rows]
+    return await views.listed(_entry, sql, (*where.parameters, min(limit, PAGE_MAX)))
 
 
 async def sessions_by_id_prefix(
@@ -352,17 +350,15 @@ async def sessions_by_id_prefix(
         # The unary plus keeps the planner on the index of the ids.
         where.add("+s.tenant = ?", tenant)
     sql = f"SELECT s.state FROM sessions AS s WHERE {where.sql()} ORDER BY s.id LIMIT ?"
-    rows = await views.fetch(sql, (*where.parameters, limit))
-    return [_session(state) for (state,) in rows]
+    return await views.listed(_session, sql, (*where.parameters, limit))
 
 
 async def all_keys(views: Views) -> list[Key]:
     """Every key, oldest first."""
-    rows = await views.fetch("SELECT k.state FROM keys AS k ORDER BY k.created", ())
-    return [_key(state) for (state,) in rows]
+    return await views.listed(_key, "SELECT k.state FROM keys AS k ORDER BY k.created", ())
 
 
 async def devices_there(views: Views) -> list[Device]:
     """Every device that was not removed, oldest first."""
     sql = "SELECT d.state FROM devices AS d WHERE d.deleted = 0 ORDER BY d.created"
-    return [_device(state) for (state,) in await views.fetch(sql, ())]
+    return await views.listed(_device, sql, ())

@@ -41,12 +41,11 @@ async def every(views: Views, query: str, decode: Any) -> AsyncIterator[Any]:
     """The states that a query gives page by page, oldest first."""
     after = 0
     while True:
-        rows = await views.fetch(QUERIES[query], (after, PAGE))
-        for (text,) in rows:
-            state = decode(text)
+        states = await views.listed(decode, QUERIES[query], (after, PAGE))
+        for state in states:
             after = state.created
             yield state
-        if len(rows) < PAGE:
+        if len(states) < PAGE:
             return
 
 
@@ -66,5 +65,4 @@ async def list_snapshots(
             values.append(value)
     where = " AND ".join(conditions)
     sql = f"SELECT state FROM vm_snapshots WHERE {where} ORDER BY created DESC LIMIT ?"
-    rows = await views.fetch(sql, (*values, min(limit, PAGE_MAX)))
-    return [_snapshot(text) for (text,) in rows]
+    return await views.listed(_snapshot, sql, (*values, min(limit, PAGE_MAX)))

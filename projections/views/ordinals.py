@@ -24,8 +24,7 @@ async def sessions_from(
     """Up to `limit` sessions of one kind, oldest first, without the first `index`."""
     where, parameters = _where(kind, tenant, now)
     sql = f"SELECT s.state FROM sessions AS s WHERE {where} ORDER BY s.created LIMIT ? OFFSET ?"
-    rows = await views.fetch(sql, (*parameters, min(limit, PAGE_MAX), index))
-    return [_session(state) for (state,) in rows]
+    return await views.listed(_session, sql, (*parameters, min(limit, PAGE_MAX), index))
 
 
 async def session_count(views: Views, *, kind: str, tenant: str | None, now: int) -> int:

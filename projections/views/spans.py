@@ -47,8 +47,7 @@ async def list_spans(
     where.add("s.created > ?", 0 if after is None else after)
     ordered = f"ORDER BY s.created {'ASC' if ascending else 'DESC'} LIMIT ? OFFSET ?"
     sql = f"SELECT s.state FROM spans AS s WHERE {where.sql()} {ordered}"
-    rows = await views.fetch(sql, (*where.parameters, min(limit, PAGE_MAX), offset))
-    return [_span(text) for (text,) in rows]
+    return await views.listed(_span, sql, (*where.parameters, min(limit, PAGE_MAX), offset))
 
 
 def _where(wanted: SpanFilter) -> Where:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiosqlite
 import msgspec
@@ -17,7 +17,14 @@ from eventstore.sqlite.bulk import ROWS_MAX, insert_parameters, insert_sql, padd
 from eventstore.sqlite.named import named_queries, sql_text
 from eventstore.sqlite.storage import storage_error
 from eventstore.sqlite.transaction import Statement, TransactionConnection, transact
-from projections.cache_file import CacheDamaged, Stale, damaged, discard, worthless
+from projections.cache_file import (
+    CacheDamaged,
+    Stale,
+    damaged,
+    decoded,
+    discard,
+    worthless,
+)
 from projections.marks import MARKS
 from projections.marks import Row as MarkRow
 from projections.subjects import SESSION, SUBJECTS, VIEWS_VERSION, Subject
@@ -29,6 +36,7 @@ READERS: Final = 2
 PAGE_BYTES: Final = 4096
 LIVE: Final = ""
 NEXT: Final = "_next"
+State = TypeVar("State")
 TENANT: Final = SESSION.columns.index("tenant")
 
 # NORMAL: what a power cut takes from the views the log gives back.
@@ -42,6 +50,11 @@ PRAGMA wal_autocheckpoint = 4000;
 
 MarkRows = dict[str, dict[Position, list[MarkRow]]]
 """By the table of the marks and the `created` of a session: all its rows there."""
+Discarded = Callable[[Exception], None]
+"""Told why the file that was there is thrown away."""
+
+
+def _silent(_: Exception) -> None: ...
 
 
 class Views:
@@ -56,10 +69,17 @@ class Views:
         self._turn = 0
         self.checkpoint = START
         self.tenants: set[str] = set()
+        self._damage: CacheDamaged | None = None
         self._generation = 0
 
     @classmethod
-    async def open(cls, folder: Path, epoch: str, head: Position | None = None) -> Views:
+    async def open(
+        cls,
+        folder: Path,
+        epoch: str,
+        head: Position | None = None,
+        discarded: Discarded = _silent,
+    ) -> Views:
         """Open the views of the log called `epoch`, which ends at `head`; raises StorageError.
 
         Anything else found there is thrown away: another file, or views of a longer log.
@@ -71,6 +91,7 @@ class Views:
             except (Stale, sqlite3.DatabaseError) as error:
                 if not worthless(error):
                     raise
+                discarded(error)
                 discard(path)
                 return await cls._open(path, epoch, head)
         except sqlite3.Error as error:
@@ -159,12 +180,12 @@ class Views:
     async def make_next(self) -> None:
         """Make empty tables for a rebuild; those of one that did not end are dropped."""
         schema = _schema("schema.sql", NEXT, self._generation + 1)
-        await self._writer.executescript(f"BEGIN IMMEDIATE; {_drop_next()} {schema} COMMIT;")
+        await self._script(f"{_drop_next()} {schema}")
 
     async def index_next(self) -> None:
         """Make the indexes of the tables of a rebuild, once their rows stand."""
         schema = _schema("indexes.sql", NEXT, self._generation + 1)
-        await self._writer.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+        await self._script(schema)
 
     async def switch(self, checkpoint: Position) -> None:
         """The tables of the rebuild become the live ones, in one transaction."""
@@ -173,30 +194,40 @@ class Views:
             for table in _tables()
         )
         moved = f"position = {int(checkpoint)}, generation = {self._generation + 1}"
-        await self._writer.executescript(
-            f"BEGIN IMMEDIATE; {renames} UPDATE checkpoint SET {moved}; COMMIT;"
-        )
+        await self._script(f"{renames} UPDATE checkpoint SET {moved};")
         self._generation += 1
         self.checkpoint = checkpoint
+
+    async def _script(self, sql: str) -> None:
+        with self._sound():
+            await self._writer.executescript(f"BEGIN IMMEDIATE; {sql} COMMIT;")
 
     async def states(self, subject: Subject, ids: Iterable[str], tables: str = LIVE) -> list[Any]:
         """The states of the subject's rows with these ids, in no order; raises CacheDamaged."""
         wanted = msgspec.json.encode(list(ids)).decode()
         sql = QUERIES["states"].replace("__TABLE__", subject.table + tables)
         source = self._writer if tables else self._reader()
-        rows = await self._rows(source, sql, (wanted,))
-        decode = msgspec.json.Decoder(subject.state).decode
-        return [decode(text) for (text,) in rows]
+        with self._sound():
+            rows = await source.execute_fetchall(sql, (wanted,))
+            return decoded(rows, msgspec.json.Decoder(subject.state).decode)
 
     async def fetch(self, sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         """The rows of a read-only query, TEXT as bytes; raises CacheDamaged."""
-        return [tuple(row) for row in await self._rows(self._reader(), sql, parameters)]
-
-    async def _rows(
-        self, source: aiosqlite.Connection, sql: str, parameters: Sequence[object]
-    ) -> Iterable[sqlite3.Row]:
         with self._sound():
-            return await source.execute_fetchall(sql, parameters)
+            rows = await self._reader().execute_fetchall(sql, parameters)
+        return [tuple(row) for row in rows]
+
+    async def listed(
+        self, decode: Callable[[bytes], State], sql: str, parameters: Sequence[object]
+    ) -> list[State]:
+        """The states that are the one column of a read-only query; raises CacheDamaged."""
+        with self._sound():
+            return decoded(await self._reader().execute_fetchall(sql, parameters), decode)
+
+    def check(self) -> None:
+        """Raises CacheDamaged if anybody was told that since the views were opened."""
+        if self._damage is not None:
+            raise self._damage
 
     @contextlib.contextmanager
     def _sound(self) -> Iterator[None]:
@@ -208,7 +239,8 @@ class Views:
                 raise
             # Who has it open keeps it; a start finds none, and makes another one from the log.
             discard(self._path)
-            raise CacheDamaged(f"{FILE_NAME} is damaged ({error}): start again") from error
+            self._damage = CacheDamaged(f"{FILE_NAME} is damaged: {error}")
+            raise self._damage from error
 
     def _reader(self) -> aiosqlite.Connection:
         self._turn = (self._turn + 1) % len(self._readers)

@@ -44,8 +44,7 @@ async def _waiting(
         f"SELECT s.state FROM sessions AS s WHERE s.waits_for_worker = 1 AND {of_tenant}"
         " AND s.kind = ? AND s.created > ? ORDER BY s.created LIMIT ?"
     )
-    rows = await views.fetch(sql, (tenant, kind, after, min(limit, PAGE_MAX)))
-    return [_session(text) for (text,) in rows]
+    return await views.listed(_session, sql, (tenant, kind, after, min(limit, PAGE_MAX)))
 
 
 async def worked_sessions(
@@ -79,8 +78,7 @@ async def _held(
         # The unary plus keeps the planner on the index of those that are held.
         where.add("+s.tenant = ?", tenant)
     sql = f"SELECT s.state FROM sessions AS s WHERE {where.sql()} ORDER BY s.created LIMIT ?"
-    rows = await views.fetch(sql, (*where.parameters, min(limit, PAGE_MAX)))
-    return [_session(text) for (text,) in rows]
+    return await views.listed(_session, sql, (*where.parameters, min(limit, PAGE_MAX)))
 
 
 async def held_sessions(views: Views) -> AsyncIterator[Session]:

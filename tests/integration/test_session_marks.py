@@ -189,6 +189,10 @@ class Asked:
         self.queries.append((sql, parameters))
         return []
 
+    async def listed(self, decode, sql, parameters):
+        self.queries.append((sql, parameters))
+        return []
+
 
 def listing(**wanted):
     """A list of a tenant's sessions."""

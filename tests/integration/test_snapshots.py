@@ -223,6 +223,24 @@ async def test_a_file_that_breaks_while_it_is_used_is_made_anew(made, log, monke
     await snapshots.close()
 
 
+async def test_a_row_that_cannot_be_decoded_is_done_without_and_made_anew(made, log, monkeypatch):
+    monkeypatch.setattr(snapshotting, "RETRY_S", 0.001)
+    told: asyncio.Queue[Exception] = asyncio.Queue()
+    [commit] = await log.commits(Position(0), 1)
+    expected = await History(log, Snapshots(made, EPOCH)).state(commit.stream, Position(95))
+    changed(made, "UPDATE states SET state = '{'")
+    snapshots = await opened(made)
+    assert await History(log, snapshots).state(commit.stream, Position(95)) == expected
+    assert await History(log, snapshots).select(Position(95), SESSION, lambda _: True)
+    await grown(log, 12, 20)
+    making = Snapshotting(log, snapshots, told.put_nowait, every=EVERY, rest=0)
+    anew = finished(snapshots, monkeypatch)
+    async with running(making):
+        assert isinstance(await told.get(), sqlite3.Error)
+        assert [await anew.get() for _ in range(4)] == [30, 60, 90, 120]
+    await snapshots.close()
+
+
 async def test_it_wakes_up_when_the_log_has_grown_enough(tmp_path, monkeypatch):
     log = MemoryLog(Clock())
     snapshots = await opened(tmp_path, 0)
