@@ -42,6 +42,21 @@ def test_the_oldest_answers_make_room():
     assert view.made == 4
 
 
+def test_all_answers_together_are_bounded_by_their_bytes():
+    bodies = {name: f'"{name * 8}"'.encode() for name in "abcd"}
+    states = {name: msgspec.structs.replace(session_in("running"), id=name) for name in bodies}
+    rendered = Rendered(total_bytes_max=30)
+    for name in "abbcb":  # one that is replaced makes the room that its next one takes
+        assert rendered.keep(states[name], name, name * 8) == bodies[name]
+    assert [rendered.known(states[name], name) for name in "abc"] == [
+        bodies[name] for name in "abc"
+    ]
+    rendered.keep(states["d"], "d", "d" * 8)
+    assert [name for name in bodies if rendered.known(states[name], name)] == ["b", "c", "d"]
+    rendered.keep(states["b"], "b", "b" * 18)
+    assert [name for name in bodies if rendered.known(states[name], name)] == ["b", "d"]
+
+
 def test_a_large_answer_is_whole_and_is_not_kept():
     rendered, view = Rendered(), Views()
     state = msgspec.structs.replace(session_in("running"), title="x" * RENDERED_BYTES_MAX)

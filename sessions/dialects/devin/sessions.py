@@ -15,7 +15,7 @@ from sessions.caller import Caller
 from sessions.dialects.addresses import origin
 from sessions.dialects.devin import agents, snapshots, wire, wire_changes, wire_create
 from sessions.dialects.reading import answer, encoded_answer, json_answer
-from sessions.dialects.rendered import Rendered
+from sessions.dialects.rendered import CONVERSATION_BYTES_MAX, Rendered
 from sessions.domain.rejections import AlreadyEnded
 from sessions.failure import Failure
 from sessions.service import Claim
@@ -26,7 +26,7 @@ from sessions.web.bodies import json_body
 TAGGED: Final = "Tags updated successfully"
 TERMINATED: Final = "Session terminated successfully"
 EXITED: Final = "Devin session already exited"
-_rendered: Final = Rendered()
+_rendered: Final = Rendered(bytes_max=CONVERSATION_BYTES_MAX)
 _any: Final = msgspec.json.Decoder(Any)
 
 
@@ -68,15 +68,16 @@ async def get(request: web.Request) -> web.Response:
     """A session with its conversation; its web address shows the same."""
     who = authorised(request, "sessions:read")
     state = await agents.session_of_path(request, who)
-    if not state.messages:
-        return encoded_answer(_rendered.body(state, origin(request), _before_words), state)
-    later = map(wire.later_message, await agents.said_so_far(request, state, who))
-    messages = (*wire.initial_message(state), *later)
-    return answer(wire.session_view(state, origin(request), messages), state)
-
-
-def _before_words(state: Session, place: str) -> wire.SessionView:
-    return wire.session_view(state, place, wire.initial_message(state))
+    place = origin(request)
+    known = _rendered.known(state, place)
+    if known is not None:
+        return encoded_answer(known, state)
+    said = await agents.said_so_far(request, state, who)
+    messages = (*wire.initial_message(state), *map(wire.later_message, said))
+    view = wire.session_view(state, place, messages)
+    if any(one.sensitive for one in said):
+        return answer(view, state)
+    return encoded_answer(_rendered.keep(state, place, view), state)
 
 
 async def message(request: web.Request) -> web.Response:

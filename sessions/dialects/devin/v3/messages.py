@@ -16,12 +16,14 @@ from sessions.dialects.devin.sessions import exited
 from sessions.dialects.devin.v3 import wire, wire_changes, wire_lists
 from sessions.dialects.devin.v3.organisations import session_asked
 from sessions.dialects.devin.v3.wire_lists import Mark
-from sessions.dialects.reading import answer
+from sessions.dialects.reading import answer, encoded_answer
+from sessions.dialects.rendered import CONVERSATION_BYTES_MAX, Rendered
 from sessions.domain.rejections import AlreadyEnded
 from sessions.web.appkeys import VAULT
 from sessions.web.bodies import json_body
 
 Marked = tuple[Mark, wire.Message]
+_rendered: Final = Rendered(bytes_max=CONVERSATION_BYTES_MAX)
 _any: Final = msgspec.json.Decoder(Any)
 
 
@@ -29,9 +31,15 @@ async def list_(request: web.Request) -> web.Response:
     """A page of the conversation, oldest first; the prompt is its first message."""
     state, who = await session_asked(request, "sessions:read")
     first, after = wire_lists.first_of(request.query), wire_lists.mark_of(request.query)
-    found = await _conversation(request, state, who, after, first + 1)
+    shown = f"{first} {after}"
+    known = _rendered.known(state, shown)
+    if known is not None:
+        return encoded_answer(known, state)
+    found, sealed = await _conversation(request, state, who, after, first + 1)
     page = wire.page_of(found, first, lambda one: one[1], lambda one: wire_lists.mark_text(one[0]))
-    return answer(page, state)
+    if sealed:
+        return answer(page, state)
+    return encoded_answer(_rendered.keep(state, shown, page), state)
 
 
 async def send(request: web.Request) -> web.Response:
@@ -48,15 +56,16 @@ async def send(request: web.Request) -> web.Response:
 
 async def _conversation(
     request: web.Request, state: Session, who: Caller, after: Mark | None, count: int
-) -> list[Marked]:
-    """Up to `count` messages after that one."""
+) -> tuple[list[Marked], bool]:
+    """Up to `count` messages after that one; True if any of them was sealed."""
     prompt = wire.first_message(state)
     found: list[Marked] = []
     if prompt is not None and (after is None or after < (state.created, 0)):
         found.append(((state.created, 0), prompt))
     marks, later = await _said(request, state, who, after, count - len(found))
     words = map(wire.later_message, await opened(request.app[VAULT], later))
-    return [*found, *zip(marks, words, strict=True)]
+    sealed = any(said.sensitive for said in later)
+    return [*found, *zip(marks, words, strict=True)], sealed
 
 
 async def _said(
