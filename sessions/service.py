@@ -65,17 +65,23 @@ class Once(msgspec.Struct, frozen=True):
 class Claim(msgspec.Struct, frozen=True):
     """A name that one session at a time may hold, for as long as `held` says of its state.
 
-    Each holder's commit id is made of the name and how many held it before, so that the log
-    itself lets only one of two racing creates have it, also after a restart.
+    `taken` is what another one is told. Each holder's commit id is made of the name and how
+    many held it before, so that the log itself lets only one of two racing creates have it, also
+    after a restart.
     """
 
     name: str
     held: Callable[[Session], bool]
+    taken: str = ""
 
     def commit_id(self, tenant: str, generation: int) -> bytes:
         """The id of the commit by which the holder of that generation takes the name."""
         text = f"claim\0{tenant}\0{self.name}\0{generation}"
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+ClaimOf = Callable[[Session], Claim | None]
+"""The claim that a session must hold after a change, None if it needs none."""
 
 
 class Sessions:
@@ -141,9 +147,9 @@ class Sessions:
         raise Conflict(stream, START, START)
 
     async def change_claiming(
-        self, session_id: str, facts_of: Decide, who: Caller, claim: Claim
-    ) -> tuple[Session, bool]:
-        """The session after `facts_of`, holding `claim`, and True; or its holder and False.
+        self, session_id: str, facts_of: Decide, who: Caller, claim_of: ClaimOf
+    ) -> Session:
+        """The session after `facts_of`, holding its claim; raises AlreadyExists if another does.
 
         Raises what `facts_of` raises, and NotFound or Deleted.
         """
@@ -151,20 +157,20 @@ class Sessions:
         async with self._turns.setdefault(stream, asyncio.Lock()):
             for _ in range(CONFLICT_RETRIES_MAX):
                 state = await self._load(session_id, who)
-                commit_id = ids.commit_id()
-                if not claim.held(state):
+                facts = facts_of(state, self._clock_us())
+                if not facts:
+                    return state
+                claim, commit_id = claim_of(state), ids.commit_id()
+                if claim is not None and not claim.held(state):
                     holder, commit_id = await self._holder(claim, state.tenant)
                     if holder is not None and holder.id == session_id:
                         continue  # it has come to hold the name meanwhile
                     if holder is not None:
-                        return holder, False
-                facts = facts_of(state, self._clock_us())
-                if not facts:
-                    return state, True
+                        raise AlreadyExists(claim.taken)
                 # Somebody may be faster: to change the session, or to take the name.
                 with contextlib.suppress(Conflict, CommitIdReused):
                     await self._append(stream, state, facts, who, commit_id)
-                    return await self._state(stream), True
+                    return await self._state(stream)
         raise Conflict(stream, START, START)
 
     async def holding(self, claim: Claim, who: Caller) -> Session | None:
@@ -212,15 +218,16 @@ class Sessions:
         *,
         expected: Position | None = None,
         once: Once | None = None,
+        claim_of: ClaimOf | None = None,
     ) -> Session:
-        """The session after `command`; raises Rejection, also when it is not at `expected`."""
+        """The session after `command`, with its claim; raises Rejection, also off `expected`."""
         if once is None:
-            return await self._change(session_id, command, who, expected, None)
+            return await self._change(session_id, command, who, expected, None, claim_of)
         earlier = await self.answered(once, who)
         if earlier is not None:
             return earlier
         try:
-            return await self._change(session_id, command, who, expected, once)
+            return await self._change(session_id, command, who, expected, once, claim_of)
         except (Rejection, CommitIdReused):
             # The same request, sent twice at once, may have been faster and changed what we see.
             earlier = await self.answered(once, who)
@@ -235,12 +242,19 @@ class Sessions:
         who: Caller,
         expected: Position | None,
         once: Once | None,
+        claim_of: ClaimOf | None,
     ) -> Session:
         def facts_of(state: Session, now: int) -> tuple[Fact, ...]:
             if expected is not None and expected != state.position:
                 raise RevisionMismatch(state.position)
             return decide(command, state, now)
 
+        if claim_of is not None:
+            state = await self.change_claiming(session_id, facts_of, who, claim_of)
+            if once is None:
+                return state
+            # A commit has one id, and that was the claim's: the answer is noted by the next one.
+            return await self.change(session_id, lambda *_: (), who, once=once)
         gone = isinstance(command, Delete | Erase)
         return await self.change(session_id, facts_of, who, deleted=gone, once=once)
 

@@ -9,7 +9,8 @@ from projections.folds import session, vm
 from projections.wording import plain
 from scripts.audit.command import CannotRun
 from sessions.dialects.devin.ids import native_id
-from sessions.dialects.galtea.wire import SESSION, uuid_of
+from sessions.dialects.galtea.wire import SESSION
+from sessions.dialects.uuids import uuid_of
 
 
 def named_stream(given: argparse.Namespace, archive: Archive) -> str | None:

@@ -24,7 +24,7 @@ from scripts.bench.dialects import creating, judged, listing, reading
 from scripts.bench.events import DURATION_S, append_all, build_views, skewed, wish
 from scripts.bench.processes import request, service
 from scripts.bench.report import Options, Result
-from sessions.dialects.galtea.wire import public_id
+from sessions.dialects.uuids import public_id
 
 URL: Final = "/galtea/sessions"
 VERSIONS: Final = 20

@@ -12,7 +12,8 @@ import pytest
 from eventstore.sqlite.log import FILE_NAME
 from projections.events.session import MessageAdded
 from sessions.dialects.devin.ids import devin_id
-from sessions.dialects.galtea.wire import SESSION, public_id
+from sessions.dialects.galtea.wire import SESSION
+from sessions.dialects.uuids import public_id
 from tests.support.process import serving
 from tests.support.scripts import command, files_in, run_script
 from tests.support.service import SESSIONS, ask, create, move

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.events.status import STATUSES
+from sessions.dialects import uuids
 from sessions.dialects.galtea import wire
 from tests.support.sessions import create, histories, play
 
@@ -16,21 +17,21 @@ END = 36**25 - 1
 
 @given(st.uuids(), st.sampled_from(["session", "testCase"]))
 def test_an_id_is_its_uuid(given_uuid, entity):
-    public = wire.public_id(entity, str(given_uuid))
+    public = uuids.public_id(entity, str(given_uuid))
     assert len(public) == len(entity) + 26
-    assert wire.uuid_of(entity, public) == str(given_uuid)
+    assert uuids.uuid_of(entity, public) == str(given_uuid)
 
 
 @given(st.integers(0, 2**128 - 1), st.integers(0, 2**128 - 1))
 def test_ids_sort_as_their_uuids_do(a, b):
-    first, second = (wire.public_id("session", str(uuid.UUID(int=n))) for n in (a, b))
+    first, second = (uuids.public_id("session", str(uuid.UUID(int=n))) for n in (a, b))
     assert (first < second) == (a < b)
 
 
 @given(st.text(max_size=40) | st.from_regex(r"session_[0-9a-zA-Z]{24,26}", fullmatch=True))
 def test_only_what_was_given_out_is_an_id(text):
-    found = wire.uuid_of("session", text)
-    assert found is None or wire.public_id("session", found) == text
+    found = uuids.uuid_of("session", text)
+    assert found is None or uuids.public_id("session", found) == text
 
 
 @pytest.mark.parametrize(
@@ -42,12 +43,12 @@ def test_only_what_was_given_out_is_an_id(text):
     ],
 )
 def test_what_is_no_id(text):
-    assert wire.uuid_of("session", text) is None
+    assert uuids.uuid_of("session", text) is None
 
 
 def test_the_largest_uuid_is_the_last_id():
-    last = wire.public_id("session", str(uuid.UUID(int=2**128 - 1)))
-    assert wire.uuid_of("session", last) is not None
+    last = uuids.public_id("session", str(uuid.UUID(int=2**128 - 1)))
+    assert uuids.uuid_of("session", last) is not None
     assert last < "session_" + "z" * 25
 
 
@@ -59,7 +60,7 @@ def test_every_state_can_be_shown_and_keeps_identity_and_status(history, session
     state = msgspec.structs.replace(state, id=str(session_uuid))
     sent = msgspec.json.encode(wire.session_view(state))
     shown = msgspec.json.decode(sent, type=wire.SessionView)
-    assert wire.uuid_of("session", shown.id) == state.id
+    assert uuids.uuid_of("session", shown.id) == state.id
     assert shown.status == wire.status_of(state.status)
     assert (shown.metadata or {}) == state.metadata
 

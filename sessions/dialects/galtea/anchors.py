@@ -12,8 +12,9 @@ from sessions.caller import Caller
 from sessions.dialects.galtea import references
 from sessions.dialects.galtea.entities import PRODUCT, VERSION
 from sessions.dialects.galtea.sessions import named
-from sessions.dialects.galtea.wire import bad, public_id
+from sessions.dialects.galtea.wire import bad
 from sessions.dialects.galtea.wire_turns import Anchor, check_anchor
+from sessions.dialects.uuids import public_id
 from sessions.domain.rejections import NotFound
 from sessions.domain.turns import Closed
 from sessions.web.appkeys import CATALOG, FOLLOWER, LOG, VIEWS

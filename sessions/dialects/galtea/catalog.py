@@ -16,8 +16,8 @@ from sessions.dialects.galtea.case_filters import case_filter
 from sessions.dialects.galtea.entities import PARENTS, Entity
 from sessions.dialects.galtea.queries import Page
 from sessions.dialects.galtea.room import Room
-from sessions.dialects.galtea.wire import uuids_of
 from sessions.dialects.reading import json_answer, json_array
+from sessions.dialects.uuids import uuids_of
 from sessions.web.appkeys import CATALOG
 from sessions.web.auth import authorised
 from sessions.web.bodies import json_body

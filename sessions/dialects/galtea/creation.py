@@ -8,18 +8,20 @@ from projections.folds.session import Session
 from sessions import ids
 from sessions.caller import Caller
 from sessions.catalog import Catalog
+from sessions.dialects import custom_ids
 from sessions.dialects.galtea import changes, wire, wire_runs
 from sessions.dialects.galtea.changes import Change
 from sessions.dialects.galtea.entities import PRODUCT, TEST, TEST_CASE, VERSION
 from sessions.dialects.galtea.references import found, latest_version, within
 from sessions.dialects.galtea.runs import open_run
+from sessions.dialects.uuids import public_id
 from sessions.domain.commands import CreateSession
-from sessions.failure import Failure
-from sessions.service import Claim, Sessions
+from sessions.domain.rejections import AlreadyExists
+from sessions.service import Sessions
 
 
 async def make(sessions: Sessions, catalog: Catalog, body: wire.NewSession, who: Caller) -> Session:
-    """The new session; raises NotFound for a reference, Failure 400 for a custom id in use."""
+    """The new session; raises NotFound for a reference, AlreadyExists for a custom id in use."""
     test_case = None
     if body.test_case_id is not None:
         test_case = await found(catalog, TEST_CASE, body.test_case_id, who)
@@ -35,7 +37,7 @@ async def make(sessions: Sessions, catalog: Catalog, body: wire.NewSession, who:
         metadata=body.metadata or {},
         spec=wire.spec(body, _origin(version, test_case)),
     )
-    return await _create(sessions, command, body.custom_id, version, within(who, version))
+    return await _create(sessions, command, within(who, version))
 
 
 async def _anchor(catalog: Catalog, body: wire.NewSession, run: Entry | None, who: Caller) -> Entry:
@@ -54,56 +56,37 @@ async def _anchor(catalog: Catalog, body: wire.NewSession, run: Entry | None, wh
             wire_runs.check_product(run, product.id)
         version = await latest_version(catalog, product, who)
     if run is not None:
-        wire_runs.check_version(run, wire.public_id(VERSION.prefix, version.id))
+        wire_runs.check_version(run, public_id(VERSION.prefix, version.id))
     return version
 
 
 def _origin(version: Entry, test_case: Entry | None) -> wire.Origin:
     return wire.Origin(
-        version_id=wire.public_id(VERSION.prefix, version.id),
-        product_id=wire.public_id(PRODUCT.prefix, version.parent),
-        test_id=wire.public_id(TEST.prefix, test_case.parent) if test_case else None,
+        version_id=public_id(VERSION.prefix, version.id),
+        product_id=public_id(PRODUCT.prefix, version.parent),
+        test_id=public_id(TEST.prefix, test_case.parent) if test_case else None,
         context=test_case.data.get("context") if test_case else None,
     )
 
 
-async def _create(
-    sessions: Sessions, command: CreateSession, custom_id: str | None, version: Entry, who: Caller
-) -> Session:
-    session_id = ids.uuid7()
-    if custom_id is None:
+async def _create(sessions: Sessions, command: CreateSession, who: Caller) -> Session:
+    session_id, claim = ids.uuid7(), custom_ids.claim_of(command.kind, command.spec)
+    if claim is None:
         state, _ = await sessions.create(session_id, command, who)
         return state
-    claim = _claim(version.id, custom_id)
     state, made = await sessions.create_claiming(session_id, command, who, claim)
     if not made:
-        raise _taken()
+        raise AlreadyExists(claim.taken)
     return state
 
 
 async def change(sessions: Sessions, state: Session, asked: Change, who: Caller) -> Session:
-    """The session after a change; raises Failure 400 for a custom id in use."""
+    """The session after a change; raises AlreadyExists for a custom id in use."""
 
     def facts_of(now_it_is: Session, now: int) -> tuple[Fact, ...]:
         return changes.facts_of(asked, now_it_is, now)
 
     if not isinstance(asked.custom_id, str):
         return await sessions.change(state.id, facts_of, who)
-    version = wire.uuid_of(VERSION.prefix, str(state.spec.get("versionId"))) or ""
-    claim = _claim(version, asked.custom_id)
-    after, held = await sessions.change_claiming(state.id, facts_of, who, claim)
-    if not held:
-        raise _taken()
-    return after
-
-
-def _claim(version: str, custom_id: str) -> Claim:
-    """A custom id is one live session's in a version (section 5)."""
-    return Claim(
-        f"galtea {version} {custom_id}", lambda holder: holder.spec.get("customId") == custom_id
-    )
-
-
-def _taken() -> Failure:
-    detail = "A Session with the same customId already exists in this version."
-    return Failure(400, "custom_id_taken", detail)
+    claim_of = custom_ids.claim_after({custom_ids.CUSTOM_ID: asked.custom_id})
+    return await sessions.change_claiming(state.id, facts_of, who, claim_of)

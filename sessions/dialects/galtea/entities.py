@@ -9,7 +9,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from projections.folds.catalog import Entry
-from sessions.dialects.galtea.wire import Body, bad, instant, public_id, wrapped
+from sessions.dialects.galtea.wire import Body, bad, instant, wrapped
+from sessions.dialects.uuids import public_id
 
 ClosedPolicy = Literal["REJECT", "IGNORE", "REOPEN_AND_REEVALUATE"]
 # The names that people use, and those of the wire (section 7).

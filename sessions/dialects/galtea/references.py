@@ -11,8 +11,9 @@ from sessions.caller import Caller
 from sessions.catalog import Catalog, NewEntry
 from sessions.dialects.galtea import entities
 from sessions.dialects.galtea.entities import PRODUCT, TEST, TEST_CASE, VERSION, Entity
-from sessions.dialects.galtea.wire import bad, uuid_of
+from sessions.dialects.galtea.wire import bad
 from sessions.dialects.galtea.wire_changes import LAST_NUMBER
+from sessions.dialects.uuids import uuid_of
 from sessions.domain.rejections import NotFound
 from sessions.failure import Failure
 

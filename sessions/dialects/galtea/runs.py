@@ -16,9 +16,10 @@ from sessions.dialects.galtea import queries, wire_runs
 from sessions.dialects.galtea.catalog import entries
 from sessions.dialects.galtea.entities import PRODUCT, RUN, VERSION
 from sessions.dialects.galtea.references import NameTaken, found, within
-from sessions.dialects.galtea.wire import bad, public_id
+from sessions.dialects.galtea.wire import bad
 from sessions.dialects.galtea.wire_runs import CUSTOM_ID, LAST_ORDINAL, ORDINAL
 from sessions.dialects.reading import json_answer, json_array
+from sessions.dialects.uuids import public_id
 from sessions.web.appkeys import CATALOG, CLOCK_US, FOLLOWER, LOG, VIEWS
 from sessions.web.auth import authorised
 from sessions.web.bodies import json_body

@@ -13,6 +13,7 @@ from sessions.caller import Caller
 from sessions.dialects.galtea import changes, creation, wire
 from sessions.dialects.reading import json_answer, session_of_kind
 from sessions.dialects.rendered import Rendered
+from sessions.dialects.uuids import uuid_of
 from sessions.domain.commands import Delete
 from sessions.domain.rejections import NotFound
 from sessions.web.answer import Answer
@@ -87,7 +88,7 @@ async def sdk_versions(request: web.Request) -> web.Response:
 
 async def named(request: web.Request, public: str, who: Caller) -> Session:
     """The session with that id; raises NotFound or Deleted."""
-    uuid = wire.uuid_of(wire.SESSION, public)
+    uuid = uuid_of(wire.SESSION, public)
     if uuid is None:
         raise NotFound("There is no such session.")
     return await session_of_kind(request, uuid, who, "evaluation")

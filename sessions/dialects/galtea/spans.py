@@ -15,10 +15,11 @@ from projections.views.spans import SpanFilter
 from sessions.caller import Caller
 from sessions.dialects.galtea import queries, wire_spans
 from sessions.dialects.galtea.room import Room
-from sessions.dialects.galtea.wire import SESSION, bad, uuids_of
+from sessions.dialects.galtea.wire import SESSION, bad
 from sessions.dialects.galtea.wire_spans import NewTrace, RejectedSpan
 from sessions.dialects.galtea.wire_turns import place_named, place_of
 from sessions.dialects.reading import json_answer, json_array
+from sessions.dialects.uuids import uuids_of
 from sessions.domain.rejections import Deleted, NotFound
 from sessions.failure import Failure
 from sessions.spans import NewSpan

@@ -19,9 +19,10 @@ from sessions.dialects.galtea.anchors import anchored, policy_of
 from sessions.dialects.galtea.entities import TEST_CASE
 from sessions.dialects.galtea.room import Room
 from sessions.dialects.galtea.sessions import named
-from sessions.dialects.galtea.wire import SESSION, bad, uuids_of
+from sessions.dialects.galtea.wire import SESSION, bad
 from sessions.dialects.galtea.wire_turns import place_named
 from sessions.dialects.reading import json_answer, json_array
+from sessions.dialects.uuids import uuids_of
 from sessions.domain.rejections import Deleted, NotFound
 from sessions.failure import Failure
 from sessions.web.appkeys import CATALOG, CLOCK_US, CONVERSATIONS

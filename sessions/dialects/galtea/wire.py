@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import re
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final, Literal
@@ -14,8 +11,8 @@ import msgspec
 from projections.events.status import ENDED, Reason, Status
 from projections.folds.references import VALUE_CHARS_MAX, in_production
 from projections.folds.session import Session
-from sessions.dialects.uuids import dashed
-from sessions.domain.rejections import AlreadyEnded
+from sessions.dialects.uuids import public_id
+from sessions.domain.rejections import AlreadyEnded, AlreadyExists
 from sessions.failure import Failure, FieldError, Reply
 
 JSON: Final = {"Content-Type": "application/json"}
@@ -26,12 +23,6 @@ SDK_VERSIONS: Final = {
     "latestSdkVersionPublished": "5.12.0",
 }
 
-_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
-# Clients ask for the same ones again and again, and each takes as long as the rest of its answer.
-IDS_KEPT: Final = 8_192
-_ID: Final = re.compile("[0-9a-z]+")
-_ID_CHARS: Final = 25  # the first power of 36 beyond 2 ** 128
-_UUID_END: Final = 1 << 128
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as all of it
 
 GalteaStatus = Literal["PENDING", "COMPLETED", "FAILED"]
@@ -103,34 +94,6 @@ class Error(msgspec.Struct, frozen=True):
 
     error: str
     message: str
-
-
-@functools.lru_cache(maxsize=IDS_KEPT)
-def public_id(entity: str, uuid: str) -> str:
-    """The id that clients see of the entity with this UUID (section 4)."""
-    number = int(uuid.replace("-", ""), 16)
-    digits = ""
-    for _ in range(_ID_CHARS):
-        number, digit = divmod(number, 36)
-        digits = _DIGITS[digit] + digits
-    return f"{entity}_{digits}"
-
-
-def uuid_of(entity: str, public: str) -> str | None:
-    """The UUID behind an id that clients see; None for what `public_id` does not give."""
-    prefix, _, digits = public.rpartition("_")
-    if prefix != entity or len(digits) != _ID_CHARS or not _ID.fullmatch(digits):
-        return None
-    number = int(digits, 36)
-    if number >= _UUID_END:
-        return None
-    return dashed(f"{number:032x}")
-
-
-def uuids_of(entity: str, publics: Iterable[str]) -> list[str]:
-    """The UUIDs behind such ids, each once; what is no id has none."""
-    found = (uuid_of(entity, public) for public in publics)
-    return list(dict.fromkeys(uuid for uuid in found if uuid is not None))
 
 
 def instant(at_us: int) -> str:
@@ -228,7 +191,7 @@ def refusal(failure: Failure) -> Reply:
     if failure.code == "no_such_route":
         return Reply(404, failure.detail.encode(), {"Content-Type": "text/plain"})
     status = {410: 404, 422: 400}.get(failure.status, failure.status)
-    if failure.code == AlreadyEnded.code:
+    if failure.code in (AlreadyEnded.code, AlreadyExists.code):
         status = 400
     body = Error(HTTPStatus(status).phrase, _words(failure))
     return Reply(status, msgspec.json.encode(body), JSON)

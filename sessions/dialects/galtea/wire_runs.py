@@ -14,8 +14,8 @@ from sessions.dialects.galtea.wire import (
     bad,
     check_custom_id,
     instant,
-    public_id,
 )
+from sessions.dialects.uuids import public_id
 from sessions.failure import Failure
 
 RunStatus = Literal["RUNNING", "COMPLETED", "FAILED", "CANCELLED"]

@@ -10,7 +10,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from projections.folds.turns import Turn
-from sessions.dialects.galtea.wire import Body, bad, instant, public_id, uuid_of, wrapped
+from sessions.dialects.galtea.wire import Body, bad, instant, wrapped
+from sessions.dialects.uuids import public_id, uuid_of
 from sessions.domain.rejections import NotFound
 
 INFERENCE_RESULT: Final = "inferenceResult"

@@ -103,7 +103,7 @@ SESSIONS_CREATE: Final = Operation(
     parameters=(parameters.ONCE,),
     body=wire.CreateSession,
     answers=_made("The session."),
-    problems=(*problems.WRITE, *problems.BODY, *problems.ONCE),
+    problems=(*problems.WRITE, *problems.BODY, *problems.ONCE, "already_exists", "conflict"),
 )
 
 SESSIONS_LIST: Final = Operation(
@@ -134,7 +134,7 @@ SESSIONS_PATCH: Final = Operation(
     parameters=_TO_CHANGE,
     body=wire.PatchSession,
     answers=_session("The session after it."),
-    problems=(*problems.COMMAND, "not_configurable"),
+    problems=(*problems.COMMAND, "not_configurable", "already_exists"),
 )
 
 SESSIONS_DELETE: Final = Operation(

@@ -33,7 +33,7 @@ CODES: Final[dict[str, Meaning]] = {
     "no_such_route": Meaning(404, "There is nothing at this path."),
     "not_found": Meaning(404, "There is no such thing, or not for this key."),
     "method_not_allowed": Meaning(405, "The path does not answer this method; `Allow` says which."),
-    "already_exists": Meaning(409, "The id is taken."),
+    "already_exists": Meaning(409, "Another session of the version has the `customId`."),
     "transition_not_allowed": Meaning(409, "The status machine has no such step."),
     "session_ended": Meaning(409, "The session has ended; nothing but deletion happens to it."),
     "not_configurable": Meaning(409, "The field can be changed only while the session is pending."),

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
 from eventstore.commit import Position
 from projections.folds.session import PREFIX, Session
@@ -13,6 +14,7 @@ from projections.views.lists import list_sessions
 from sessions import ids
 from sessions.caller import Caller
 from sessions.conversation import opened, sealed_words
+from sessions.dialects import custom_ids
 from sessions.dialects.native import past, queries, wire
 from sessions.dialects.native.answers import (
     IDEMPOTENCY_KEY,
@@ -27,8 +29,9 @@ from sessions.dialects.native.answers import (
 )
 from sessions.dialects.native.explanations import why_view
 from sessions.domain import checks, commands
+from sessions.domain.rejections import AlreadyExists
 from sessions.explaining import trail_of
-from sessions.service import Once
+from sessions.service import ClaimOf, Once
 from sessions.turn_messages import spoken_in
 from sessions.web.appkeys import ERASURES, SESSIONS, SETTINGS, VAULT, VIEWS
 from sessions.web.auth import authorised
@@ -65,8 +68,7 @@ async def create(request: web.Request) -> web.Response:
         max_duration_s=body.max_duration_s,
         work=None if body.work is None else body.work.terms(),
     )
-    state, _ = await request.app[SESSIONS].create(session_id, command, who, once)
-    return session_answer(state, 201)
+    return session_answer(await _created(request, session_id, command, who, once), 201)
 
 
 async def get(request: web.Request) -> web.Response:
@@ -111,7 +113,10 @@ async def patch(request: web.Request) -> web.Response:
     command = commands.Configure(
         title=body.title, labels=body.labels, metadata=body.metadata, spec=body.spec
     )
-    return await _execute(request, who, command)
+    claim_of = None
+    if body.spec is not UNSET and not custom_ids.NAMING.isdisjoint(body.spec):
+        claim_of = custom_ids.claim_after(body.spec)
+    return session_answer(await _executed(request, who, command, await _once(request), claim_of))
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -191,15 +196,41 @@ async def why(request: web.Request) -> web.Response:
     return json_answer(why_view(trail), headers={SESSION_POSITION: str(trail.position)})
 
 
+async def _created(
+    request: web.Request,
+    session_id: str,
+    command: commands.CreateSession,
+    who: Caller,
+    once: Once | None,
+) -> Session:
+    sessions, claim = request.app[SESSIONS], custom_ids.claim_of(command.kind, command.spec)
+    if claim is None:
+        state, _ = await sessions.create(session_id, command, who, once)
+        return state
+    if once is not None and (earlier := await sessions.answered(once, who)) is not None:
+        return earlier
+    state, made = await sessions.create_claiming(session_id, command, who, claim)
+    if not made:
+        raise AlreadyExists(claim.taken)
+    # A commit has one id, and that was the claim's: the answer is noted by the next one. A repeat
+    # that comes between the two is refused; it never makes another session.
+    return await sessions.execute(session_id, commands.Configure(), who, once=once)
+
+
 async def _execute(request: web.Request, who: Caller, command: commands.AnyCommand) -> web.Response:
     return session_answer(await _executed(request, who, command, await _once(request)))
 
 
 async def _executed(
-    request: web.Request, who: Caller, command: commands.AnyCommand, once: Once | None
+    request: web.Request,
+    who: Caller,
+    command: commands.AnyCommand,
+    once: Once | None,
+    claim_of: ClaimOf | None = None,
 ) -> Session:
+    session_id, expected = request.match_info["id"], expected_revision(request)
     return await request.app[SESSIONS].execute(
-        request.match_info["id"], command, who, expected=expected_revision(request), once=once
+        session_id, command, who, expected=expected, once=once, claim_of=claim_of
     )
 
 
