@@ -86,7 +86,7 @@ class Artifacts:
             await asyncio.to_thread(incoming.finish)
             yield incoming
         finally:
-            await asyncio.to_thread(incoming.discard)
+            await to_its_end(incoming.discard)
 
     async def add(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -200,7 +200,7 @@ async def whole(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-async def of_file(path: Path) -> AsyncIterator[bytes]:
+async def of_file(path: Path) -> AsyncGenerator[bytes, None]:
     """The bytes of a file, which another thread reads."""
     with path.open("rb") as file:
         async for part in in_thread(file):

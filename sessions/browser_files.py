@@ -151,12 +151,14 @@ class Files:
 
     async def _keep_download(self, life: Life, path: Path, who: Caller) -> VisitFile:
         name, file_id = _safe_name(path.name), ids.uuid7()
-        piece = Piece(name, _media_type(name, ""), of_file(path))
 
         def facts_of(state: Session, kept: Kept) -> tuple[BrowserFileAdded]:
             return (_added(state, file_id, kept, "session_download"),)
 
-        await self._book.keep(life.session, piece, facts_of, who=who)
+        # A file that is not read to its end would be open for as long as nobody collects it.
+        async with contextlib.aclosing(of_file(path)) as data:
+            piece = Piece(name, _media_type(name, ""), data)
+            await self._book.keep(life.session, piece, facts_of, who=who)
         return file_in(await self._book.sessions.find(life.session, who), file_id)
 
     # The log of the network.

@@ -79,8 +79,9 @@ class Erasures:
         """Finish what is interrupted, again and again where the disk refuses; until cancelled."""
         while True:
             try:
-                await self.finish()
+                # First: one that is interrupted meanwhile need not be among those finished here.
                 self._interrupted.clear()
+                await self.finish()
             except EventStoreError as error:
                 _log.warning("erasure.interrupted", error=type(error).__name__)
                 self._interrupted.set()

@@ -65,18 +65,19 @@ class Terminals:
         assert life.machine is not None
         async with self._roster.in_use(session_id, who), answers(OPEN_S):
             terminal = await life.machine.terminal(cols, rows, shell, command)
-        opened = Opened(
-            id=id or ids.uuid7(),
-            session=life.session,
-            vm=life.id,
-            cols=cols,
-            rows=rows,
-            shell=shell,
-            command=command,
-            created_at=self._roster.now_us(),
-            terminal=terminal,
-        )
-        there[opened.id] = opened
+            # No await in between: a terminal that nobody knows can be ended by nobody.
+            opened = Opened(
+                id=id or ids.uuid7(),
+                session=life.session,
+                vm=life.id,
+                cols=cols,
+                rows=rows,
+                shell=shell,
+                command=command,
+                created_at=self._roster.now_us(),
+                terminal=terminal,
+            )
+            there[opened.id] = opened
         return opened
 
     async def list(self, session_id: str, who: Caller) -> list[Opened]:

@@ -97,9 +97,13 @@ async def open_reader(path: Path) -> aiosqlite.Connection:
         isolation_level=None,
         factory=_BoundedConnection,
     )
-    connection.text_factory = bytes  # bodies are decoded by msgspec, from bytes
-    await connection.create_function("leaf_hash", 1, leaf_hash, deterministic=True)
-    await connection.executescript("PRAGMA query_only = 1; PRAGMA cache_size = -16384;")
+    try:
+        connection.text_factory = bytes  # bodies are decoded by msgspec, from bytes
+        await connection.create_function("leaf_hash", 1, leaf_hash, deterministic=True)
+        await connection.executescript("PRAGMA query_only = 1; PRAGMA cache_size = -16384;")
+    except BaseException:
+        await connection.close()
+        raise
     return connection
 
 

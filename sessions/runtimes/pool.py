@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -81,8 +80,7 @@ class WarmPool(Generic[S]):
         """No spare waits any more, and none is being made."""
         if self._filling is not None:
             self._filling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._filling
+            await asyncio.gather(self._filling, return_exceptions=True)
         spares = [spare for waiting in self._waiting.values() for spare in waiting]
         self._waiting.clear()
         await asyncio.gather(*(spare.stop() for spare in spares))

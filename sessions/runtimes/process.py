@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 from sessions.runtimes.exit_codes import how_it_ended
+from sessions.runtimes.undoing import undone
 
 NICE: Final = 10
 """How far what runs for sessions stands back behind the loop that answers all of them."""
@@ -110,7 +111,7 @@ class WatchedProcess:
         finally:
             if not task.done():
                 task.cancel()
-                await asyncio.wait({task})
+                await undone(asyncio.wait({task}))
             if not task.cancelled():
                 task.exception()
         raise self.failure(f"{self.called} ended while {what} was under way: {self.epitaph()}")

@@ -213,6 +213,26 @@ async def test_who_no_longer_wants_a_browser_leaves_none_behind(tmp_path):
         assert (await there.place()).url == "about:blank"
 
 
+async def test_who_gives_up_leaves_no_context_in_a_chromium_of_others(tmp_path):
+    async with browsing(tmp_path) as browsers:
+        there = await browsers.start(wanted(tmp_path, "there"))
+        async with aiohttp.ClientSession() as web, web.ws_connect(there.debugger[0]) as debugger:
+
+            async def contexts():
+                await debugger.send_json({"id": 1, "method": "Target.getBrowserContexts"})
+                return len((await debugger.receive_json())["result"]["browserContextIds"])
+
+            for steps in range(0, 400, 20):
+                starting = asyncio.create_task(browsers.start(wanted(tmp_path, f"gone-{steps}")))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                starting.cancel()
+                await asyncio.wait({starting})
+                if not starting.cancelled():
+                    await starting.result().close()
+                assert await contexts() == 1, f"after {steps} steps"
+
+
 async def test_a_film_is_made_beside_the_sessions(tmp_path):
     async with serving() as sites, browsing(tmp_path) as browsers:
         browser = await browsers.start(wanted(tmp_path))

@@ -1,5 +1,8 @@
 """Copies of machines and terminals in them: what a user keeps, and what goes with the machine."""
 
+import asyncio
+import contextlib
+
 import pytest
 from msgspec.structs import replace
 
@@ -138,3 +141,21 @@ async def test_a_machine_has_so_many_terminals(service, vm, monkeypatch):
         await service.machines.terminals.open(vm.session, USER, cols=80, rows=24)
     await first.terminal.kill()
     await service.machines.terminals.open(vm.session, USER, cols=80, rows=24)
+
+
+async def test_a_terminal_whose_client_is_cut_off_is_known_all_the_same(service, vm, monkeypatch):
+    terminals, roster = service.machines.terminals, service.machines._roster
+    opened, never = asyncio.Event(), asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def in_use(*_):
+        yield
+        opened.set()
+        await never.wait()
+
+    monkeypatch.setattr(roster, "in_use", in_use)
+    opening = asyncio.create_task(terminals.open(vm.session, USER, cols=80, rows=24, id="mine"))
+    await opened.wait()
+    opening.cancel()
+    await asyncio.wait({opening})
+    assert [each.id for each in await terminals.list(vm.session, USER)] == ["mine"]

@@ -1,6 +1,7 @@
 """A machine on QEMU from its start to its end, as the port promises it."""
 
 import asyncio
+import itertools
 import time
 
 import pytest
@@ -130,6 +131,35 @@ async def test_closing_ends_machines_and_starts(tmp_path):
         assert (await machine.ended()).reason == "requested"
         with pytest.raises(MachineFailed):
             await start(qemu, "three")
+
+
+def start_telling(qemu, spawned):
+    """The start of a machine, which tells when its process runs."""
+    wanted = Wanted(id="vmid-one", vcpu_count=1, memory_mb=128)
+    return asyncio.create_task(qemu.start(wanted, lambda _: spawned.set()))
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_start_that_is_cancelled_and_then_again_leaves_nothing(tmp_path, closed):
+    for turns, after_s in itertools.product((1, 3, 7, 15), (0.0, 0.02, 0.1)):
+        async with machines(tmp_path) as qemu:
+            before = asyncio.all_tasks()
+            spawned = asyncio.Event()
+            starting = start_telling(qemu, spawned)
+            await spawned.wait()
+            await asyncio.sleep(after_s)
+            if not starting.cancel():
+                continue  # it was faster
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            closing = asyncio.create_task(qemu.close() if closed else asyncio.sleep(0))
+            if not closed:
+                starting.cancel()
+            await asyncio.wait({starting})
+            assert Traces(tmp_path).processes() == []
+            # Those that watch take a turn more to see that there is nothing any more.
+            assert asyncio.all_tasks() - {closing, *qemu._watching} == before
+            await closing
 
 
 async def test_a_machine_has_a_number_of_processors_that_there_is_a_template_for(tmp_path):

@@ -2,14 +2,18 @@
 
 import asyncio
 import os
+import threading
 import time
 
 import pytest
 
+from sessions.runtimes.vm.kept import Keeping
 from sessions.runtimes.vm.port import MachineFailed
 from tests.support.vm import bash, machines, python, said, start
 
 pytestmark = pytest.mark.slow(reason="boots machines")
+
+WAIT_S = 60
 
 
 async def test_a_copy_of_a_running_machine_and_its_clones(tmp_path):
@@ -121,3 +125,29 @@ async def test_a_disk_without_room_leaves_the_machine_as_it_was(tmp_path):
             with pytest.raises(MachineFailed, match="cannot be kept"):
                 await keeping("copy")
             assert await said(bash(machine, "echo on")) == "on"
+
+
+async def test_closing_waits_for_a_machine_that_is_being_kept(tmp_path, monkeypatch):
+    copies, go = threading.Event(), threading.Event()
+    copy = Keeping.copy_scratch
+
+    def slowly(keeping, source):
+        copies.set()
+        assert go.wait(WAIT_S)
+        return copy(keeping, source)
+
+    monkeypatch.setattr(Keeping, "copy_scratch", slowly)
+    async with machines(tmp_path) as qemu:
+        before = asyncio.all_tasks()
+        machine = await start(qemu)
+        keeping = asyncio.create_task(machine.keep("copy"))
+        assert await asyncio.to_thread(copies.wait, WAIT_S)
+        keeping.cancel()
+        closing = asyncio.create_task(qemu.close())
+        await machine.ended()
+        asyncio.get_running_loop().call_later(0.1, go.set)
+        await closing
+        assert go.is_set()
+        # Those that watch take a turn more to see that there is nothing any more.
+        assert asyncio.all_tasks() - qemu._watching == before
+        assert list(tmp_path.glob("machines/kept/.*")) == []

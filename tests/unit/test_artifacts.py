@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -77,3 +78,36 @@ async def test_what_is_cut_off_while_it_opens_a_kept_file_closes_it(tmp_path):
 
     await cut_off(store, asyncio.create_task(read()))
     assert store.opened[0].closed
+
+
+async def test_what_is_cut_off_twice_while_all_threads_are_busy_leaves_no_file(tmp_path):
+    store = SlowStore(tmp_path)
+    store.go.set()
+    artifacts = Artifacts(store, UNUSED, UNUSED, UNUSED, 10)
+    loop = asyncio.get_running_loop()
+    busy = threading.Event()
+    receives = asyncio.Event()
+
+    async def parts():
+        receives.set()
+        await asyncio.Event().wait()
+        yield b""
+
+    async def receive():
+        async with artifacts.receive(parts()):
+            pytest.fail("it was cut off before")
+
+    with ThreadPoolExecutor(1) as executor:
+        loop.set_default_executor(executor)
+        receiving = asyncio.create_task(receive())
+        await receives.wait()
+        executor.submit(busy.wait, 60)
+        for _ in range(2):
+            receiving.cancel()
+            for _ in range(3):
+                await asyncio.sleep(0)
+        busy.set()
+        await asyncio.wait({receiving})
+    assert receiving.cancelled()
+    assert store.opened[0]._file.closed
+    assert list((store.path / ".incoming").iterdir()) == []

@@ -55,7 +55,7 @@ async def cdp(request: web.Request) -> web.StreamResponse:
             debugger_line(browser.debugger, folder, send) as line,
             debugged.steered(),
         ):
-            return await _first(_listen(socket, line, debugged), _until(line.run(), ENDED))
+            return await _first(_listen(socket, line, debugged), _until(line.run, ENDED))
 
     return await _connected(request, session_id, serve, FROM_CLIENT_BYTES_MAX)
 
@@ -109,7 +109,7 @@ async def _connected(
     with request.app[LOOKS].look(session_id):
         await socket.prepare(request)
         try:
-            how = await _first(serve(socket, browser), _until(browser.ended(), ENDED))
+            how = await _first(serve(socket, browser), _until(browser.ended, ENDED))
         except ConnectionError:
             how = GONE
         except BrowserError as error:
@@ -154,6 +154,6 @@ async def _silent(socket: web.WebSocketResponse) -> Leave:
     return GONE
 
 
-async def _until(ends: Awaitable[object], how: Leave) -> Leave:
-    await ends
+async def _until(end: Callable[[], Awaitable[object]], how: Leave) -> Leave:
+    await end()
     return how

@@ -14,6 +14,7 @@ from sessions.runtimes.browser.exchanges import Exchanges
 from sessions.runtimes.browser.explained import explained
 from sessions.runtimes.browser.guard import NOTHING_PASSES_BY, Door
 from sessions.runtimes.browser.host import Host
+from sessions.runtimes.browser.new_context import new_context
 from sessions.runtimes.browser.page.pages import Pages
 from sessions.runtimes.browser.port import (
     Action,
@@ -56,9 +57,11 @@ class Room:
         self.page = page
         self.context_id = context_id
         self.exchanges = Exchanges(context, door.trouble)
-        self._left = False
+        self._leaving: asyncio.Task[None] | None = None
         host.rooms += 1
         host.served += 1
+        # Also where it is nobody's yet, and nobody looks after it.
+        host.ended.add_done_callback(self._host_ended)
 
     @property
     def alive(self) -> bool:
@@ -70,10 +73,17 @@ class Room:
         await self.leave(_LAST_WORDS_S)
 
     async def leave(self, timeout_s: float) -> None:
-        """Nothing of it is left, whatever the pages do; only the first call does anything."""
-        if self._left:
-            return
-        self._left = True
+        """Nothing of it is left, whatever the pages do; the first call says within what time."""
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave(timeout_s))
+        await asyncio.shield(self._leaving)
+
+    def _host_ended(self, _: asyncio.Future[Ending]) -> None:
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave(0.0))
+
+    async def _leave(self, timeout_s: float) -> None:
+        self.host.ended.remove_done_callback(self._host_ended)
         # First, so that nothing more gets out while the pages say goodbye.
         await self.door.close()
         self.exchanges.close()
@@ -102,7 +112,8 @@ async def make_room(host: Host, door: Door, wanted: Wanted | None) -> Room:
     width, height = (wanted and wanted.viewport) or VIEWPORT
     context: BrowserContext | None = None
     try:
-        context = await host.browser.new_context(
+        context = await new_context(
+            host.browser,
             viewport={"width": width, "height": height},
             user_agent=wanted.user_agent if wanted else None,
             extra_http_headers=wanted.headers if wanted else None,

@@ -51,7 +51,7 @@ class Driver:
                 # Whoever wants it may go away: it is started for all.
                 starting = self._starting = self._starting or asyncio.create_task(self._start())
                 try:
-                    self._playwright = await asyncio.shield(starting)
+                    return await asyncio.shield(starting)
                 finally:
                     if starting.done():
                         self._starting = None
@@ -85,8 +85,7 @@ class Driver:
             starting, self._starting = self._starting, None
             if starting is not None:
                 await asyncio.wait({starting})
-                if starting.exception() is None:
-                    self._playwright = starting.result()
+                starting.exception()
             playwright, self._playwright = self._playwright, None
             if playwright is not None and not await _stopped(playwright):
                 self.kill()
@@ -114,6 +113,8 @@ class Driver:
         if playwright is None:
             self.kill()
             raise error or BrowserFailed("Playwright's driver did not start")
+        # Here, since whoever wanted it may go away just as it is there.
+        self._playwright = playwright
         return playwright
 
     def _watch(self, pid: int) -> None:

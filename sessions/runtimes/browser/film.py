@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from playwright.async_api import Browser, BrowserContext, Error, Page, Route
 
 from sessions.runtimes.browser.mp4 import Sample, movie
+from sessions.runtimes.browser.new_context import new_context
 from sessions.runtimes.browser.port import BrowserFailed, Picture
 from sessions.runtimes.in_thread import to_its_end
 
@@ -36,7 +37,7 @@ async def film(browser: Browser, pictures: Sequence[Picture], into: Path) -> Non
     """
     context: BrowserContext | None = None
     try:
-        context = await _bounded(browser.new_context())
+        context = await _bounded(new_context(browser))
         chunks, end = await _encoded(context, pictures)
     except Error as error:
         raise BrowserFailed(f"The film could not be made: {error.message}") from None

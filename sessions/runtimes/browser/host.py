@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
-from playwright.async_api import Browser, Error
+from playwright.async_api import Browser, Error, Playwright
 
 from sessions.runtimes.browser.argv import Launch, port_of
 from sessions.runtimes.browser.driver import Driver
 from sessions.runtimes.browser.port import BrowserFailed, Ending
 from sessions.runtimes.browser.process import ChromiumProcess, launch
 from sessions.runtimes.exit_codes import how_it_ended
+from sessions.runtimes.in_thread import to_its_end
+from sessions.runtimes.undoing import undone
 
 ARTIFACTS: Final = "artifacts"
 _FATAL: Final = ":FATAL:"
@@ -163,33 +166,43 @@ async def raise_host(
     driving = asyncio.create_task(driver.playwright())
     try:
         for folder in folders:
-            await asyncio.to_thread(folder.mkdir, mode=0o700)
+            await to_its_end(partial(folder.mkdir, mode=0o700))
         process, debugger = await launch(how, *folders, patience.start_s)
         ready(port_of(debugger))
         playwright = await driving
-        connecting = playwright.chromium.connect_over_cdp(
-            debugger, artifacts_dir=folders[0] / ARTIFACTS, is_local=True, no_defaults=True
+        connect = partial(
+            playwright.chromium.connect_over_cdp,
+            debugger,
+            artifacts_dir=folders[0] / ARTIFACTS,
+            is_local=True,
+            no_defaults=True,
         )
-        browser = await process.unless_dead(_told(connecting), patience.start_s, "the first answer")
+        browser = await process.unless_dead(_told(connect), patience.start_s, "the first answer")
         user_agent = await process.unless_dead(
-            _told(_user_agent(browser)), patience.start_s, "the first answer"
+            _told(partial(_user_agent, browser)), patience.start_s, "the first answer"
         )
     except BaseException as error:
-        driving.cancel()
-        await asyncio.wait({driving})
-        if not driving.cancelled():
-            driving.exception()
-        if process is not None:
-            process.kill()
-            await asyncio.shield(process.died)
-        for folder in folders:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await undone(_unmade(driving, process, folders))
         if isinstance(error, OSError):
             raise BrowserFailed(f"Chromium cannot be started: {error}") from None
         raise
     host = Host(process, browser, debugger, folders, user_agent)
     host.watch(driver, patience)
     return host
+
+
+async def _unmade(
+    driving: asyncio.Task[Playwright], process: ChromiumProcess | None, folders: tuple[Path, Path]
+) -> None:
+    driving.cancel()
+    await asyncio.wait({driving})
+    if not driving.cancelled():
+        driving.exception()
+    if process is not None:
+        process.kill()
+        await process.died
+    for folder in folders:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _within(awaited: Awaitable[T], timeout_s: float) -> T:
@@ -204,8 +217,9 @@ async def _user_agent(browser: Browser) -> str:
     return str(answer["userAgent"])
 
 
-async def _told(awaited: Any) -> Any:
+async def _told(ask: Callable[[], Awaitable[T]]) -> T:
+    # Asked here: a task that is cancelled before its first step would leave a coroutine behind.
     try:
-        return await awaited
+        return await ask()
     except Error as error:
         raise BrowserFailed(f"Chromium does not answer: {error.message}") from None

@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 from sessions.runtimes.browser.argv import DEBUGGER_FILE, Launch, command, debugger_url
 from sessions.runtimes.browser.port import BrowserFailed
 from sessions.runtimes.process import NICE, WatchedProcess
+from sessions.runtimes.undoing import undone
 
 SETPRIV: Final = "setpriv"
 SHARED_MEMORY: Final = Path("/dev/shm")
@@ -69,8 +70,7 @@ async def launch(
     try:
         url = await process.unless_dead(_debugger(profile), timeout_s, "the start of Chromium")
     except BaseException as error:
-        process.kill()
-        await asyncio.shield(process.died)
+        await undone(_ended(process))
         if isinstance(error, BrowserFailed) and _NO_SANDBOX in process.last_words:
             raise NoSandbox(
                 "Chromium has no sandbox here: apt-get install chromium-sandbox, or allow user "
@@ -78,6 +78,11 @@ async def launch(
             ) from None
         raise
     return process, url
+
+
+async def _ended(process: ChromiumProcess) -> None:
+    process.kill()
+    await process.died
 
 
 def memory_of(session: int) -> int:

@@ -7,11 +7,12 @@ import contextlib
 import os
 import uuid
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import structlog
+from playwright.async_api import Error
 
 from sessions.runtimes.browser.argv import Launch
 from sessions.runtimes.browser.availability import Found, find_chromium
@@ -33,6 +34,7 @@ from sessions.runtimes.browser.sandboxing import cover
 from sessions.runtimes.browser.scratch import Held
 from sessions.runtimes.browser.sweep import make_folders, run_folder, scratch_folder, sweep
 from sessions.runtimes.browser.upstream import BadProxy
+from sessions.runtimes.in_thread import to_its_end
 from sessions.runtimes.pool import WarmPool
 
 PER_PROCESS: Final = 10
@@ -118,19 +120,17 @@ class Chromium:
     async def close(self) -> None:
         """End every browser; no process is left, also none that hangs."""
         self._closed = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        # Each is forgotten by the task that waits for its end.
+        browsers = list(self._browsers)
+        await self._cut_off()
         self._end_all(_ENDING)
         await self._pool.close()
         # One more may have come up while a spare was being made.
+        await self._cut_off()
         self._end_all(_ENDING)
         await asyncio.gather(*(host.gone() for host in self._hosts))
         # At once: where the driver stands still, pages would wait for it.
-        closing = [browser.close() for browser in set(self._browsers)]
-        await asyncio.gather(self._driver.close(), *closing)
+        await asyncio.gather(self._driver.close(), *(browser.close() for browser in browsers))
         await self._guard.close()
         with contextlib.suppress(OSError):
             await asyncio.to_thread(scratch_folder(self._folder).rmdir)
@@ -161,7 +161,7 @@ class Chromium:
         try:
             await self._ready()
             for name in _FOLDERS:
-                await asyncio.to_thread((wanted.folder / name).mkdir, parents=True, exist_ok=True)
+                await to_its_end(partial(_have, wanted.folder / name))
             room = await self._from_pool(wanted) or await self._room(wanted)
         except OSError as error:
             raise BrowserFailed(f"the browser could not be opened: {error}") from None
@@ -195,8 +195,16 @@ class Chromium:
         if wanted.viewport or wanted.user_agent or wanted.proxy:
             return None
         room = self._pool.take(_WARM)
-        if room is not None and wanted.headers:
-            await room.context.set_extra_http_headers(wanted.headers)
+        if room is None or not wanted.headers:
+            return room
+        try:
+            async with asyncio.timeout(self._patience.open_s):
+                await room.context.set_extra_http_headers(wanted.headers)
+        except BaseException as error:
+            await room.stop()
+            if not isinstance(error, Error | TimeoutError):
+                raise
+            return None
         return room
 
     async def _room(self, wanted: Wanted | None) -> Room:
@@ -259,9 +267,16 @@ class Chromium:
         )
         name = uuid.uuid4().hex[:12]
         folders = (run_folder(self._folder) / name, scratch_folder(self._folder) / name)
-        guard, patience = self._guard, self._patience
+        given_up = contextlib.ExitStack()
+
+        def ready(port: int) -> None:
+            self._guard.keep_back(port)
+            given_up.callback(self._guard.give_back, port)
+
         try:
-            host = await raise_host(self._driver, how, folders, patience, guard.keep_back)
+            with given_up:
+                host = await raise_host(self._driver, how, folders, self._patience, ready)
+                given_up.pop_all()
         except NoSandbox:
             if not self._cover:
                 raise
@@ -284,12 +299,11 @@ class Chromium:
             if not host.crowd and last:
                 host.end(_UNUSED)
         await host.gone()
-        self._guard.give_back(urlsplit(host.debugger).port or 0)
+        self._guard.give_back(host.port)
         ending = host.ended.result()
         _log.info("browsers.ended", pid=host.pid, reason=ending.reason, detail=ending.detail)
         async with self._turn:
             self._hosts.remove(host)
-            self._guard.give_back(host.port)
             if not self._hosts:
                 # It has grown with all that it did, and the next Chromium can wait for a new one.
                 await asyncio.shield(self._driver.close())
@@ -304,10 +318,17 @@ class Chromium:
     async def _ready(self) -> None:
         await self.check()
         try:
-            await asyncio.to_thread(make_folders, self._folder, self._scratch)
+            await to_its_end(lambda: make_folders(self._folder, self._scratch))
         except OSError as error:
             raise RuntimeUnavailable(f"browsers have no place here: {error}") from None
         self._pool.start()
+
+    async def _cut_off(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     def _driver_lost(self) -> None:
         self._end_all(_NO_DRIVER)
@@ -336,10 +357,16 @@ async def _result(task: asyncio.Task[T]) -> T:
     except asyncio.CancelledError:
         task.cancel()
         await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()
         raise
     if task.cancelled():
         raise BrowserFailed("the service is ending")
     return task.result()
+
+
+def _have(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _not_warm(error: Exception) -> None:

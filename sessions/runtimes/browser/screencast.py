@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from playwright.async_api import BrowserContext, CDPSession, Error, Page
@@ -159,7 +159,7 @@ class Screencast:
             await self._take(session, events)
         finally:
             # Of a tab that crashed no answer comes: the next one need not wait for it.
-            _in_background(session.detach())
+            _in_background(session.detach)
 
     async def _take(self, session: CDPSession, events: _Events) -> None:
         loop = asyncio.get_running_loop()
@@ -237,11 +237,11 @@ async def _send(session: CDPSession, method: str, params: dict[str, Any] | None 
 _under_way: set[asyncio.Task[None]] = set()
 
 
-def _in_background(sent: Coroutine[Any, Any, None]) -> None:
+def _in_background(send: Callable[[], Awaitable[None]]) -> None:
     async def quietly() -> None:
         with contextlib.suppress(Error, TimeoutError):
             async with asyncio.timeout(_ANSWER_S):
-                await sent
+                await send()
 
     task = asyncio.create_task(quietly())
     _under_way.add(task)

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from sessions.runtimes.in_thread import to_its_end
 from sessions.runtimes.vm.manifest import FILES, Manifest, describe_file
 from sessions.runtimes.vm.port import RuntimeUnavailable
 from sessions.runtimes.vm.programs import TO_BUILD, TO_DOWNLOAD, missing, packages_of
@@ -181,7 +182,7 @@ async def _build(
         known = None if current is None else current.folder / _MANIFEST
         options = {"--packages": packages, "--current": known}
         manifest = await _run_builder(target, room, progress, options, lock)
-        image = await asyncio.to_thread(_publish, cache, target, manifest)
+        image = await to_its_end(lambda: _publish(cache, target, manifest))
     finally:
         await asyncio.shield(asyncio.to_thread(shutil.rmtree, room, ignore_errors=True))
     if current is not None and image.key == current.key:

@@ -151,6 +151,11 @@ class QemuMachine:
         self._end(STOPPED)
         await self.ended()
 
+    async def left(self) -> None:
+        """Return when nobody keeps or resizes the machine any more, which must have ended."""
+        async with self._turn:
+            pass
+
     async def wake(self, birth: Birth) -> None:
         """A clone has the chance, the time and the debts of what it was made from: they end here.
 

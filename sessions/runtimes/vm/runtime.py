@@ -15,6 +15,7 @@ import structlog
 from sessions.runtimes.in_thread import to_its_end
 from sessions.runtimes.leftovers import empty, tag_of
 from sessions.runtimes.pool import WarmPool
+from sessions.runtimes.undoing import undone
 from sessions.runtimes.vm.acceleration import find_acceleration, qemu_version
 from sessions.runtimes.vm.argv import BASE_MB, Shape
 from sessions.runtimes.vm.control_groups import find_control_groups
@@ -96,9 +97,9 @@ class Qemu:
         async with self._turn:
             if self._opened:
                 return 0
-            ended = await asyncio.to_thread(end_orphans, self._tag)
-            await asyncio.to_thread(empty, self._run)
-            await asyncio.to_thread(self._kept.sweep)
+            ended = await to_its_end(lambda: end_orphans(self._tag))
+            await to_its_end(lambda: empty(self._run))
+            await to_its_end(self._kept.sweep)
             groups = await asyncio.to_thread(find_control_groups, self._tag)
             await groups.remove()
             self._opened = True
@@ -141,9 +142,7 @@ class Qemu:
             await asyncio.wait({task})
         except asyncio.CancelledError:
             task.cancel()
-            await asyncio.wait({task})
-            if not task.cancelled() and task.exception() is None:
-                await asyncio.shield(task.result().stop())
+            await undone(_given_up(task))
             raise
         if task.cancelled():
             raise MachineFailed("the service is ending")
@@ -173,7 +172,9 @@ class Qemu:
         if tasks:
             await asyncio.wait(tasks)
         await self._pool.close()
-        await asyncio.gather(*(machine.stop() for machine in set(self._machines)))
+        machines = set(self._machines)
+        await asyncio.gather(*(machine.stop() for machine in machines))
+        await asyncio.gather(*(machine.left() for machine in machines))
         if self._ground is not None:
             self._ground.templates.close()
         if self._isolation is not None:
@@ -247,7 +248,7 @@ class Qemu:
             for program in WARMING:
                 await machine.execute(program, _WARM_OUTPUT_MAX)
         except BaseException:
-            await asyncio.shield(machine.stop())
+            await undone(machine.stop())
             raise
         return machine
 
@@ -309,12 +310,19 @@ def _check_programs() -> None:
         )
 
 
+async def _given_up(starting: asyncio.Task[QemuMachine]) -> None:
+    """Nothing is left of a start that was cancelled, also where it was faster."""
+    await asyncio.wait({starting})
+    if not starting.cancelled() and starting.exception() is None:
+        await starting.result().stop()
+
+
 async def _hand_out(machine: QemuMachine, birth: Birth) -> None:
     began = time.monotonic()
     try:
         await machine.become(birth)
     except BaseException:
-        await asyncio.shield(machine.stop())
+        await undone(machine.stop())
         raise
     machine.boot_ms = round((time.monotonic() - began) * 1000)
 

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from sessions.runtimes.in_thread import to_its_end
+from sessions.runtimes.undoing import undone
 from sessions.runtimes.vm.argv import BASE_MB, Shape
 from sessions.runtimes.vm.channel import Channel
 from sessions.runtimes.vm.engine import (
@@ -90,7 +91,7 @@ class Starter:
             await engine.process.unless_dead(channel.quiesce(), _WAKE_S, "the coming to rest")
             await engine.save(state, whole=False)
         finally:
-            await asyncio.shield(_end(engine, channel))
+            await undone(_end(engine, channel))
 
     async def clone(
         self, template: Template, birth: Birth, spawned: Spawned, *, background: bool = False
@@ -144,12 +145,12 @@ class Starter:
             )
         except OSError as error:
             os.close(past.disk)
-            await asyncio.shield(_end(*line))
+            await undone(_end(*line))
             raise MachineFailed(f"the machine cannot be started: {error}") from None
         try:
             await machine.wake(birth)
         except BaseException:
-            await asyncio.shield(machine.stop())
+            await undone(machine.stop())
             raise
         machine.boot_ms = round((time.monotonic() - began) * 1000)
         return machine
@@ -170,7 +171,7 @@ class Starter:
             channel = await _line_of(engine)
             await engine.run()
         except BaseException:
-            await asyncio.shield(_end(engine, channel))
+            await undone(_end(engine, channel))
             raise
         return engine, channel
 

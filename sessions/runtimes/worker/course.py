@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 import structlog
 
+from sessions.runtimes.undoing import undone
 from sessions.runtimes.worker.api import (
     SPARE_S,
     Denied,
@@ -133,8 +134,10 @@ class Course:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await command.close()
+            try:
+                await asyncio.gather(*tasks, return_exceptions=True)
+            finally:
+                await undone(command.close())
 
     def _task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
