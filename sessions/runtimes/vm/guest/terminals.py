@@ -223,7 +223,9 @@ def _become(inner: int, argv: list[str], env: dict[str, str], uid: int | None, f
     """The rest of a child's life."""
     try:
         os.login_tty(inner)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        # As a login does: what is ignored when a shell begins, it cannot trap.
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)
         os.chdir(folder)
         if uid is not None:
