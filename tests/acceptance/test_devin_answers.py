@@ -133,14 +133,14 @@ async def test_what_is_sealed_stays_nowhere(reader: Reader) -> None:
     await reader.say(session, content="open words")
     for path in paths(session):
         await reader.get(path)
-    await reader.say(session, content="the word is 91c2", sensitive=True)
+    await reader.say(session, content="the word is xylophone", sensitive=True)
     for path in paths(session):
         for _ in range(2):
             body, read = await reader.get(path)
             assert read
-            assert b"91c2" in body
+            assert b"xylophone" in body
     for rendered in (v1._rendered, v3._rendered):
-        assert not [kept for kept in rendered._answers.values() if b"91c2" in kept.body]
+        assert not [kept for kept in rendered._answers.values() if b"xylophone" in kept.body]
     await ask(reader.client, "DELETE", f"{SESSIONS}/{native_id(session)}?erase=true", 204)
     for path in paths(session):
         await ask(reader.client, "GET", path, 404)

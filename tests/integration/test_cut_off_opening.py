@@ -14,9 +14,16 @@ from eventstore.vault import Vault
 from projections.snapshots import Snapshots
 from projections.views.store import Views
 from tests.support.cancelling import cut_off_at
+from tests.support.garbage import young
 from tests.support.process import eventually
 
 WAIT_S = 60
+
+
+@pytest.fixture(autouse=True)
+def cheap_collections():
+    with young():
+        yield
 
 
 async def snapshots_in(folder):

@@ -7,6 +7,8 @@ import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tests.support.garbage import young
+
 
 async def turns(count: int) -> None:
     """Let the loop turn so often."""
@@ -22,17 +24,19 @@ async def given_up(
     It is cancelled so many `times`, a turn apart, and `after` is told the number once it has ended.
     """
     steps = 0
-    while True:
-        task = asyncio.ensure_future(work())
-        await turns(steps)
-        if task.done():
-            assert steps > 1
-            return await task
-        for _ in range(times):
-            task.cancel()
-            await turns(1)
-        await asyncio.wait({task})
-        assert task.cancelled()
-        gc.collect()  # of a coroutine that was never awaited it complains, which fails this test
-        await after(steps)
-        steps += 1
+    with young():
+        while True:
+            task = asyncio.ensure_future(work())
+            await turns(steps)
+            if task.done():
+                assert steps > 1
+                return await task
+            for _ in range(times):
+                task.cancel()
+                await turns(1)
+            await asyncio.wait({task})
+            assert task.cancelled()
+            # Of a coroutine that was never awaited it complains, which fails this test.
+            gc.collect()
+            await after(steps)
+            steps += 1
