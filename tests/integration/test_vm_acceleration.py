@@ -75,7 +75,11 @@ async def test_kvm_is_used_where_a_machine_ran_with_it(host):
     ("does", "why"),
     [
         (DIES, "with KVM the machine that was tried ended with 1 and said: KVM internal error"),
-        (HANGS, "with KVM no machine ran a program within 5 s"),
+        pytest.param(
+            HANGS,
+            "with KVM no machine ran a program within 5 s",
+            marks=pytest.mark.slow(reason="waits until a machine that hangs is given up"),
+        ),
         (POWERS_OFF_AT_ONCE, "ended with 0 and said: nothing"),
     ],
 )

@@ -97,6 +97,7 @@ async def test_a_value_too_long_for_any_program_says_so(guest):
     assert (await guest.bash("true")).exit_code == 0
 
 
+@pytest.mark.slow(reason="waits for a time-out that leaves a slow machine the time to begin")
 async def test_a_time_out_ends_all_that_it_started(guest):
     outcome = await guest.bash(
         "echo begun; sleep 600 & setsid sleep 600 & set -m; sleep 600 & jobs -p >pids; wait", 5.0
